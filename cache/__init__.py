@@ -1,0 +1,1 @@
+"""Where results live: content-addressed artifacts, resumable builds, Zarr arrays."""

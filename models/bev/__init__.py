@@ -1,0 +1,1 @@
+"""BEVFormer in plain PyTorch: any BEV grid, any number of cameras, any batch size."""

@@ -1,0 +1,50 @@
+"""What a BEV model sees."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class CameraFrames:
+    """One keyframe of each of B clips, C cameras.
+
+    Attributes:
+        images: normalised RGB at the model's image size.
+        image_from_ego: maps homogeneous ego points (x, y, z, 1) to (u d, v d, d), d the depth in metres, (u, v) a
+            pixel of `images`. It already holds the camera's own time and pose.
+        valid: False where a camera is missing; its image is then never read.
+    """
+
+    images: Float[Tensor, "B C 3 h w"]
+    image_from_ego: Float[Tensor, "B C 3 4"]
+    valid: Bool[Tensor, "B C"]
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """The same frames on another device; only `images` may change its floating type."""
+        device = torch.zeros(0).to(*args, **kwargs).device
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """B clips of T past keyframes and the current one.
+
+    Attributes:
+        frames: T + 1 keyframes, oldest first, the current one last.
+        ego_from_previous: T transforms; [t] maps the ego frame of frames[t] into that of frames[t + 1].
+        has_previous: T masks; [t] is False where frames[t] is not of the same scene as frames[t + 1].
+    """
+
+    frames: tuple[CameraFrames, ...]
+    ego_from_previous: tuple[Float[Tensor, "B 4 4"], ...]
+    has_previous: tuple[Bool[Tensor, " B"], ...]
+
+    @property
+    def current(self) -> CameraFrames:
+        """The newest keyframe."""
+        return self.frames[-1]

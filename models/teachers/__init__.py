@@ -1,0 +1,1 @@
+"""Image teachers: Mask2Former for semantics, SAM for class-agnostic masks."""

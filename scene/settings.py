@@ -1,0 +1,33 @@
+"""The base of every settings model: frozen, strict, nothing unknown."""
+
+from typing import Any, ClassVar, Self
+
+import pydantic
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
+
+
+class Settings(BaseModel):
+    """Immutable settings. An unknown key or a wrong type is an error, never a guess.
+
+    Settings that decide a result are part of the cache key; anything that only decides how fast or where the
+    result is computed (paths, workers, batch size of an inference) belongs to `stages.stage.Runtime` instead.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Validates plain YAML or JSON values (lists become tuples).
+
+        Raises:
+            pydantic.ValidationError: naming every offending field.
+        """
+        return cls.model_validate_json(to_json(values))
+
+    def canonical(self) -> dict[str, Any]:
+        """The settings as plain JSON values, defaults included: what a cache key is made of."""
+        return self.model_dump(mode="json")
+
+
+ValidationError = pydantic.ValidationError

@@ -1,0 +1,1 @@
+"""Stages that turn raw drives into cached training data."""

@@ -1,0 +1,1 @@
+"""How we optimise: samples, batches, loop, checkpoint, schedule, metrics."""
