@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from cache.build import Build
 from cache.store import Artifact
-
 from scene.settings import Settings
 
 

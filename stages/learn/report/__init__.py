@@ -1,0 +1,53 @@
+"""The report: scores of every arm in one table, and pictures of a few frames, as one static HTML file."""
+
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+from scene.settings import Settings
+from stages.stage import Stage
+
+
+class Arm(Settings):
+    """One row of the result table.
+
+    Attributes:
+        name: the arm's name; its evaluations come in under the roles "evaluate:<name>:<seed>".
+        title: what the reader sees.
+        label_fraction: share of the labelled scenes that it was fine-tuned on; 0 for none.
+        pretrained: whether it started from pretraining.
+    """
+
+    name: str
+    title: str
+    label_fraction: float
+    pretrained: bool
+
+
+class ReportSettings(Settings):
+    """What the report shows.
+
+    Attributes:
+        title: headline.
+        grid: the BEV grid of the predictions.
+        schema: the label schema of labels and predictions.
+        arms: rows of the table, in order.
+        showcase: the arm whose predictions the pictures show (its first seed).
+        num_frames: how many frames are pictured; they are evenly spaced over the evaluated ones, never picked.
+    """
+
+    title: str
+    grid: BevGrid
+    schema: LabelSchema
+    arms: tuple[Arm, ...]
+    showcase: str
+    num_frames: int = 4
+
+
+STAGE = Stage(
+    name="report",
+    version=1,
+    settings=ReportSettings,
+    inputs=("index", "geometry", "teacher_labels", "bev_labels", "evaluate:*"),
+    entry="stages.learn.report.run:run",
+    reads_data=True,
+    sources=("stages.learn.report", "scene"),
+)
