@@ -1,0 +1,33 @@
+"""A look at prepared data: calibration, pseudo-labels and map labels of a few frames as pictures."""
+
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+from scene.settings import Settings
+from stages.stage import Stage
+
+
+class LookSettings(Settings):
+    """What is pictured.
+
+    Attributes:
+        grid: the BEV grid of geometry and BEV labels.
+        schema: the label schema of the pseudo-labels.
+        num_frames: how many frames, evenly spaced over the index.
+        camera_width_px: width of one camera in the picture.
+    """
+
+    grid: BevGrid
+    schema: LabelSchema
+    num_frames: int = 3
+    camera_width_px: int = 640
+
+
+STAGE = Stage(
+    name="look",
+    version=1,
+    settings=LookSettings,
+    inputs=("index", "geometry", "teacher_labels?", "bev_labels?"),
+    entry="stages.prepare.look.run:run",
+    reads_data=True,
+    sources=("stages.prepare.look", "scene"),
+)
