@@ -1,18 +1,19 @@
 """Pinhole cameras: x right, y down, z forward. Pixel (0, 0) is the *centre* of the top left pixel, as in OpenCV."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scene.transform import Matrix, inverse
 
 
-def resize_intrinsics(image_from_camera: Matrix, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Matrix:
-    """Intrinsics (..., 3, 3) of the same view resampled from one (width, height) to another, both in px.
+def resize_intrinsics(image_from_camera: Matrix, from_wh: ArrayLike, to_wh: ArrayLike) -> Matrix:
+    """Intrinsics (..., 3, 3) of the same view resampled from one size to another, each (..., 2) as (width, height) px.
 
     A pixel covers half a pixel on each side of its centre, so the centre moves: u' = (u + 0.5) s - 0.5.
     """
-    scale_u, scale_v = to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]
-    resize = np.array([[scale_u, 0, 0.5 * scale_u - 0.5], [0, scale_v, 0.5 * scale_v - 0.5], [0, 0, 1.0]])
+    scale = np.asarray(to_wh, np.float64) / np.asarray(from_wh, np.float64)
+    resize = np.zeros((*scale.shape[:-1], 3, 3))
+    resize[..., [0, 1], [0, 1]], resize[..., :2, 2], resize[..., 2, 2] = scale, 0.5 * scale - 0.5, 1.0
     resized: Matrix = resize @ image_from_camera
     return resized
 

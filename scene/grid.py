@@ -43,7 +43,8 @@ class BevGrid(Settings):
     def cell_from_ego(self, points_m: NDArray[np.float64]) -> NDArray[np.float64]:
         """Continuous cell coordinates (..., 2) of ego points (..., 2): the centre of cell (i, j) maps to (i, j)."""
         origin = np.array([self.x_range_m[0], self.y_range_m[0]])
-        return (points_m - origin) / self.resolution_m - 0.5
+        cells: NDArray[np.float64] = (points_m - origin) / self.resolution_m - 0.5
+        return cells
 
     def distance_m(self) -> NDArray[np.float64]:
         """Distance (num_x, num_y) of each cell's centre from the ego origin in metres."""

@@ -47,8 +47,8 @@ def quaternion_from_rotation(rotation: Matrix) -> Matrix:
         q[1 + i] = 1 + m[i, i] - m[j, j] - m[k, k]
         q[1 + j] = m[j, i] + m[i, j]
         q[1 + k] = m[k, i] + m[i, k]
-    q = q / np.linalg.norm(q)
-    return -q if q[0] < 0 else q
+    unit: Matrix = q / np.linalg.norm(q)
+    return -unit if unit[0] < 0 else unit
 
 
 def rigid(rotation: Matrix, translation: Matrix) -> Matrix:
