@@ -1,0 +1,150 @@
+"""Arrays on disk: Zarr v3 groups, compressed by Zstandard with a checksum, that any Zarr library opens."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from numpy.typing import DTypeLike
+from zarr.abc.store import ByteRequest
+from zarr.codecs import ZstdCodec
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import LocalStore, MemoryStore
+
+from cache.durable import sha256_of, write_atomically
+from cache.manifest import RECOMPUTE, Artifact
+from cache.schema import METADATA_FILE
+from scene.errors import InputError
+
+# A chunk of nothing but the fill value is written like any other: then a chunk that is not there is damage.
+zarr.config.set({"array.write_empty_chunks": True})
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a group.
+
+    Attributes:
+        name: its name in the group.
+        shape, chunks: in elements; a chunk is what is compressed and read at once.
+        dtype: any fixed-size numpy type.
+        shards: in elements, multiples of `chunks`: many chunks in one file. Exactly one process may write a shard at a
+            time. None: each chunk is a file, and each file has one writer.
+        dims: a name for each axis.
+        fill_value: what an element reads as before it is written.
+        units: of the values, e.g. "m" or "px"; "" for pure numbers.
+        attributes: more facts, JSON values.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DTypeLike
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    dims: tuple[str, ...]
+    fill_value: int | float | bool
+    units: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create_arrays(path: Path, specs: Sequence[ArraySpec], attributes: Mapping[str, Any] | None = None) -> zarr.Group:
+    """A writable group with the arrays of `specs`; what is there already is kept, so a resumed build just calls again.
+
+    Equal specs give equal bytes.
+
+    Raises:
+        InputError: if an array of that name is there with another spec.
+    """
+    for name, content in _metadata(specs, attributes or {}).items():
+        file = path / name
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, content, durable=False)
+        elif json.loads(file.read_bytes()) != json.loads(content):
+            fix = "delete that folder, and raise the stage's version if its code has changed"
+            raise InputError("an unfinished array has another layout than this run's", where=str(file.parent), fix=fix)
+    return open_arrays(path, "r+")
+
+
+def open_arrays(path: Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+    """The group at `path`: "r" to read, "r+" to write elements of existing arrays.
+
+    Reading inside an artifact is checked: the metadata against the manifest here, each chunk by its own checksum when
+    it is read, and a chunk that was lost is an error instead of the fill value. Open in each process anew, after any
+    fork.
+
+    Raises:
+        InputError: if there is no group, or its metadata are not those that were committed.
+    """
+    if not (path / METADATA_FILE).exists():
+        raise InputError("no Zarr group", where=str(path), fix=RECOMPUTE)
+    if mode == "r+":
+        return zarr.open_group(LocalStore(path), mode="r+", use_consolidated=False)
+    if (artifact := Artifact.around(path)) is None:
+        return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
+    _check_metadata(path, artifact)
+    return zarr.open_group(ArtifactStore(path, artifact), mode="r", use_consolidated=False)
+
+
+class ArtifactStore(LocalStore):  # type: ignore[misc]
+    """A read-only Zarr store in an artifact, for which a listed file that is gone or cut short is an error."""
+
+    def __init__(self, root: Path, artifact: Artifact) -> None:
+        super().__init__(root, read_only=True)
+        self._artifact = artifact
+        self._prefix = root.absolute().relative_to(artifact.path.absolute()).as_posix()
+
+    def with_read_only(self, read_only: bool = False) -> "ArtifactStore":
+        """An artifact is never written."""
+        if not read_only:
+            raise ValueError(f"artifacts are read-only: {self.root}")
+        return self
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes of a file or of a part of it.
+
+        Raises:
+            InputError: if the manifest lists the file and it is not there, or not of its size.
+        """
+        buffer = await super().get(key, prototype, byte_range)
+        entry = self._artifact.manifest.files.get(f"{self._prefix}/{key}")
+        if entry is not None and (buffer is None or (byte_range is None and len(buffer) != entry.bytes)):
+            what = f"chunk {key} is {'missing' if buffer is None else 'cut short'}"
+            where = f"artifact {self._artifact.stage} {self._artifact.key[:12]}, {self.root}"
+            raise InputError(what, where=where, fix=f"delete {self._artifact.path} and run again")
+        return buffer
+
+
+def _metadata(specs: Sequence[ArraySpec], attributes: Mapping[str, Any]) -> dict[str, bytes]:
+    """The zarr.json files, by relative path, that describe a group of these arrays."""
+    memory: dict[str, Buffer] = {}
+    group = zarr.create_group(MemoryStore(memory), attributes=dict(sorted(attributes.items())))
+    for spec in specs:
+        extra = {"units": spec.units} if spec.units else {}
+        group.create_array(
+            spec.name,
+            shape=spec.shape,
+            dtype=np.dtype(spec.dtype),
+            chunks=spec.chunks,
+            shards=spec.shards,
+            compressors=ZstdCodec(level=3, checksum=True),
+            filters=None,
+            fill_value=spec.fill_value,
+            dimension_names=spec.dims,
+            attributes=dict(sorted({**spec.attributes, **extra}.items())),
+        )
+    return {name: buffer.to_bytes() for name, buffer in memory.items()}
+
+
+def _check_metadata(path: Path, artifact: Artifact) -> None:
+    prefix = path.absolute().relative_to(artifact.path.absolute())
+    for name, entry in artifact.manifest.files.items():
+        if Path(name).name == METADATA_FILE and Path(name).is_relative_to(prefix):
+            file = artifact.path / name
+            if not file.exists() or sha256_of(file) != entry.sha256:
+                raise InputError("array metadata are damaged", where=str(file), fix=RECOMPUTE)

@@ -1,0 +1,67 @@
+"""Writing so that a kill, a full disk or a power cut leaves the old state or the new one, never half."""
+
+import ctypes
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+PARTIAL = ".partial"
+"""Suffix of a file that is being written (zarr's local store uses the same); such a file is never part of a result."""
+
+
+def write_atomically(file: Path, data: bytes, *, durable: bool = True) -> None:
+    """Puts `data` at `file` by a rename; with `durable`, it is on the disk when this returns."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_filesystem(folder: Path) -> None:
+    """Makes everything written so far to the file system of `folder` durable, whichever process wrote it.
+
+    One call for any number of files: the store does not know which files a unit of work wrote.
+    """
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except AttributeError:  # not Linux
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remove_partials(folder: Path) -> None:
+    """Deletes what killed writers left behind."""
+    for file in folder.rglob(f"*{PARTIAL}"):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,179 @@
+"""The manifest: what an artifact is, where it came from, and the digest of every byte in it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from cache.keys import KEY, KeySpec
+from scene.errors import InputError
+
+MANIFEST_FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+RECOMPUTE = "delete that folder and run again: it is computed anew"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of an artifact: its size and the SHA-256 of its bytes."""
+
+    bytes: int
+    sha256: str
+
+
+def digest_of_files(files: Mapping[str, FileEntry]) -> str:
+    """The output digest: SHA-256 over the sorted (path, digest) pairs, whoever computed them and whenever."""
+    lines = [json.dumps([path, files[path].sha256]) for path in sorted(files)]
+    return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything the store knows about an artifact.
+
+    Attributes:
+        spec: what decided the content.
+        parents: key of the artifact behind each input role: the lineage.
+        files: every file by its path relative to the artifact, with forward slashes.
+        schema: for each array its shape, dtype, dims and units.
+        statistics: what the stage found worth telling; JSON values.
+        provenance: who, when, with what and at what cost. Never part of the output digest. `cost` has attempts,
+            wall_s, cpu_s and peak_memory_bytes; `recorded` has what the stage gave to `Build.record`.
+    """
+
+    spec: KeySpec
+    parents: Mapping[str, str]
+    files: Mapping[str, FileEntry]
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The artifact's key."""
+        return self.spec.key
+
+    @cached_property
+    def output_digest(self) -> str:
+        """Digest of the content alone; see `digest_of_files`."""
+        return digest_of_files(self.files)
+
+    def to_json(self) -> str:
+        """The text of manifest.json."""
+        document = {
+            "format": MANIFEST_FORMAT,
+            "key": self.key,
+            "output_digest": self.output_digest,
+            "spec": self.spec.document(),
+            "parents": dict(self.parents),
+            "schema": self.schema,
+            "statistics": self.statistics,
+            "provenance": self.provenance,
+            "files": {path: asdict(self.files[path]) for path in sorted(self.files)},
+        }
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Self:
+        """Parses and checks manifest.json; `where` is named in errors.
+
+        Raises:
+            InputError: for a newer format, a file list that leaves the artifact, or contents that do not agree with
+                the digests beside them.
+        """
+        try:
+            document = json.loads(text)
+            if document["format"] > MANIFEST_FORMAT:
+                what = f"cache written by a newer version (manifest format {document['format']})"
+                raise InputError(what, where=where, fix="upgrade this program or use another cache folder")
+            spec = document["spec"]
+            manifest = cls(
+                KeySpec(spec["stage"], spec["version"], spec["settings"], spec["inputs"], spec["external"]),
+                document["parents"],
+                {path: FileEntry(**entry) for path, entry in document["files"].items()},
+                document["schema"],
+                document["statistics"],
+                document["provenance"],
+            )
+            agrees = (document["key"], document["output_digest"]) == (manifest.key, manifest.output_digest)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError("manifest cannot be read", where=where, fix=RECOMPUTE) from error
+        for path in manifest.files:
+            check_relative(path, where)
+        if not agrees:
+            raise InputError("manifest does not agree with its own digests", where=where, fix=RECOMPUTE)
+        return manifest
+
+
+def check_relative(path: str, where: str) -> None:
+    """Refuses a path that could lead out of its artifact.
+
+    Raises:
+        InputError: for an absolute path, `..`, a backslash, or any spelling that is not the plainest one.
+    """
+    if "\\" in path or "\0" in path or PurePosixPath(path).is_absolute() or path != str(PurePosixPath(path)):
+        plain = False
+    else:
+        plain = path != "." and ".." not in PurePosixPath(path).parts
+    if not plain:
+        raise InputError(f"manifest lists the unsafe path {path!r}", where=where, fix="do not use this cache")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact: a folder with its manifest.
+
+    Attributes:
+        path: the folder; read below it, never write.
+        manifest: what is in it.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The artifact in a folder.
+
+        Raises:
+            InputError: see `Manifest.from_json`; also where the folder's name is not the manifest's key.
+        """
+        manifest = cls.read_manifest(path)
+        if path.name != manifest.key:
+            raise InputError(f"folder holds the artifact {manifest.key[:12]}", where=str(path), fix=RECOMPUTE)
+        return cls(path, manifest)
+
+    @staticmethod
+    def read_manifest(path: Path) -> Manifest:
+        """The manifest in a folder, whatever the folder's name."""
+        try:
+            text = (path / MANIFEST_FILE).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError("manifest cannot be read", where=str(path), fix=RECOMPUTE) from error
+        return Manifest.from_json(text, str(path))
+
+    @classmethod
+    def around(cls, path: Path) -> Self | None:
+        """The artifact that `path` lies in, None where it lies in none."""
+        for folder in path.absolute().parents:
+            if KEY.fullmatch(folder.name) and (folder / MANIFEST_FILE).exists():
+                return cls.open(folder)
+        return None
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits."""
+        return self.manifest.key
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage that made it."""
+        return self.manifest.spec.stage
+
+    @property
+    def output_digest(self) -> str:
+        """Digest of the content alone."""
+        return self.manifest.output_digest
