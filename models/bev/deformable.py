@@ -1,0 +1,86 @@
+"""Multi-scale deformable attention (Zhu et al., Deformable DETR, ICLR 2021, equations 2 and 3)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def deformable_sample(
+    values: list[Float[Tensor, "N D _ _"]],
+    locations: Float[Tensor, "N Q heads levels points 2"],
+    weights: Float[Tensor, "N Q heads levels points"],
+) -> Float[Tensor, "N Q D"]:
+    """Weighted sums of bilinear samples, each head from its own D / heads channels.
+
+    Args:
+        values: a map for each level.
+        locations: (along the map's width, along its height) in [0, 1], 0 and 1 its outer borders, so that the centre
+            of cell i of n is at (i + 0.5) / n. Samples outside read zeros.
+        weights: of each sample; softmax over levels and points is the caller's.
+
+    Returns:
+        In the type of `locations`: in half precision a location would be off by cells.
+    """
+    num_heads = locations.shape[2]
+    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)
+    head_weights = weights.permute(3, 0, 2, 1, 4).flatten(1, 2).to(locations.dtype)
+    total: Tensor | None = None
+    for value, grid, weight in zip(values, grids, head_weights, strict=True):
+        heads = torch.unflatten(value.to(locations.dtype), 1, (num_heads, -1)).flatten(0, 1)
+        samples = F.grid_sample(heads, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        summed = torch.einsum("ncqp,nqp->ncq", samples, weight)
+        total = summed if total is None else total + summed
+    assert total is not None
+    return torch.unflatten(total, 0, (-1, num_heads)).flatten(1, 2).transpose(1, 2)
+
+
+class SamplingHead(nn.Module):
+    """Predicts where each head samples and with which weight.
+
+    `shared_by` groups of points (height anchors, or the two values of temporal attention) repeat the same pattern.
+    Initial weights are those of Deformable DETR: offsets do not depend on the query, each head looks into its own
+    direction, the points of a group one behind the other, `spread_cells` apart; attention is uniform.
+
+    Raises:
+        ValueError: if `shared_by` does not divide `num_points`.
+    """
+
+    def __init__(
+        self, in_dim: int, num_heads: int, num_levels: int, num_points: int, shared_by: int, spread_cells: float
+    ) -> None:
+        super().__init__()
+        if num_points % shared_by:
+            raise ValueError(f"{num_points} points cannot be shared by {shared_by} groups")
+        self.sizes = (num_heads, num_levels, num_points)
+        self.offsets = nn.Linear(in_dim, math.prod(self.sizes) * 2)
+        self.weights = nn.Linear(in_dim, math.prod(self.sizes))
+        nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+        pattern = _directional_pattern(num_heads, num_points // shared_by) * spread_cells
+        bias = pattern[:, None, None].expand(num_heads, num_levels, shared_by, -1, 2)
+        with torch.no_grad():
+            self.offsets.bias.copy_(bias.flatten())
+
+    def forward(
+        self, queries: Float[Tensor, "N Q E"]
+    ) -> tuple[Float[Tensor, "N Q heads levels points 2"], Float[Tensor, "N Q heads levels points"]]:
+        """Offsets in cells of each level's map, float32 or wider, and logits of the weights."""
+        offsets = torch.unflatten(self.offsets(queries), -1, (*self.sizes, 2))
+        logits = torch.unflatten(self.weights(queries), -1, self.sizes)
+        return offsets.to(torch.promote_types(offsets.dtype, torch.float32)), logits
+
+
+def softmax_over_samples(logits: Float[Tensor, "*N levels points"]) -> Float[Tensor, "*N levels points"]:
+    """Attention weights that sum to 1 over all samples of a head."""
+    return torch.unflatten(logits.flatten(-2).softmax(-1), -1, logits.shape[-2:])
+
+
+def _directional_pattern(num_heads: int, num_points: int) -> Float[Tensor, "heads points 2"]:
+    angle = torch.arange(num_heads) * (2 * math.pi / num_heads)
+    direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    direction = direction / direction.abs().amax(-1, keepdim=True)
+    return direction[:, None] * torch.arange(1, num_points + 1)[:, None]

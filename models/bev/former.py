@@ -1,0 +1,138 @@
+"""BEVFormer's trunk: clips of camera frames to BEV features."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from models.bev.backbone import ImageBackbone
+from models.bev.config import STAGE_STRIDES, BevFormerConfig
+from models.bev.encoder import BevEncoder
+from models.bev.history import EgoMotionEmbedding, without_frame
+from models.bev.inputs import CameraFrames, Clip
+from models.bev.neck import FeaturePyramid
+from models.bev.projection import anchor_points, find_hits
+from models.bev.warp import warp_bev
+from scene.grid import BevGrid
+
+
+class BevFormer(nn.Module):
+    """BEV features of every keyframe of a clip (Li et al., BEVFormer, ECCV 2022).
+
+    Args:
+        config: settings of the trunk.
+        grid: the task's grid; the trunk's own is `grid.coarser(config.query_factor)`.
+
+    Attributes:
+        config: as given.
+        query_grid: the grid of the returned features.
+
+    Raises:
+        ValueError: if the grid is no multiple of `config.query_factor`.
+        InputError: if the pretrained backbone cannot be loaded.
+    """
+
+    def __init__(self, config: BevFormerConfig, grid: BevGrid) -> None:
+        super().__init__()
+        self.config = config
+        self.query_grid = grid.coarser(config.query_factor)
+        self.backbone = ImageBackbone(config.backbone)
+        self.neck = FeaturePyramid(self.backbone.channels, config.neck_channels, config.num_levels)
+        self.level_embedding = nn.Parameter(torch.randn(config.num_levels, config.neck_channels))
+        self.camera_embedding = nn.Parameter(torch.randn(config.max_cameras, config.neck_channels))
+        self.motion_embedding = EgoMotionEmbedding(config.embed_dim) if config.ego_motion else None
+        self.encoder = BevEncoder(config, self.query_grid.shape)
+        self.register_buffer("anchors_m", anchor_points(self.query_grid, config.height_anchors_m), persistent=False)
+        self.anchors_m: Tensor
+
+    def forward(self, clip: Clip) -> tuple[Float[Tensor, "B D X Y"], ...]:
+        """Features of every keyframe at `query_grid`, oldest first.
+
+        Past keyframes run without gradient and in evaluation mode, as upstream. In training with
+        `drop_history_frame` and at least two past keyframes, one of them is left out and has no entry; never the
+        newest, so that the last two entries are always consecutive keyframes, which the temporal loss compares. The
+        choice draws from torch's global CPU generator.
+
+        Raises:
+            ValueError: if there are more cameras than camera embeddings.
+        """
+        num_past = len(clip.frames) - 1
+        if self.training and self.config.drop_history_frame and num_past >= 2:
+            clip = without_frame(clip, int(torch.randint(num_past - 1, ())))
+        features: list[Tensor] = []
+        with torch.no_grad(), _evaluating(self):
+            for t in range(len(clip.frames) - 1):
+                features.append(self._keyframe(clip, t, features))
+        features.append(self._keyframe(clip, len(clip.frames) - 1, features))
+        return tuple(features)
+
+    def _keyframe(self, clip: Clip, t: int, past: list[Float[Tensor, "B D X Y"]]) -> Float[Tensor, "B D X Y"]:
+        frames = clip.frames[t]
+        padded_hw_px = self._padded_hw_px(frames)
+        image_features = self._image_features(frames, padded_hw_px)
+        hits = find_hits(self.anchors_m, frames, padded_hw_px)
+        motion, has_previous = self._motion_since(clip, t)
+        if t > 0:
+            previous, inside = warp_bev(past[-1], motion, self.query_grid)
+            inside = inside & has_previous[:, None, None]
+        else:
+            shape = (len(motion), *self.query_grid.shape)
+            previous = motion.new_zeros(len(motion), self.config.embed_dim, *self.query_grid.shape, dtype=torch.float32)
+            inside = has_previous.new_zeros(shape)
+        embedding = self.motion_embedding(motion, has_previous) if self.motion_embedding is not None else None
+        encoded: Tensor = self.encoder(image_features, hits, embedding, previous, inside)
+        return encoded
+
+    def _motion_since(self, clip: Clip, t: int) -> tuple[Float[Tensor, "B 4 4"], Bool[Tensor, " B"]]:
+        """Motion from the keyframe before `t`; the identity for the oldest, of whose past nothing is known."""
+        if t > 0:
+            return clip.ego_from_previous[t - 1], clip.has_previous[t - 1]
+        valid = clip.frames[0].valid
+        identity = torch.eye(4, device=valid.device).expand(len(valid), 4, 4)
+        return identity, valid.new_zeros(len(valid))
+
+    def _padded_hw_px(self, frames: CameraFrames) -> tuple[int, int]:
+        """Sizes that every stage of the backbone divides: features and pixels then stay aligned."""
+        stride = STAGE_STRIDES[max(self.config.backbone.out_stages) - 1]
+        height_px, width_px = frames.images.shape[-2:]
+        return math.ceil(height_px / stride) * stride, math.ceil(width_px / stride) * stride
+
+    def _image_features(self, frames: CameraFrames, padded_hw_px: tuple[int, int]) -> list[Float[Tensor, "BC E _ _"]]:
+        """Pyramid levels of all cameras with level and camera embeddings; zero maps for invalid cameras."""
+        num_cameras = frames.valid.shape[1]
+        if 0 < self.config.max_cameras < num_cameras:
+            raise ValueError(f"{num_cameras} cameras, but max_cameras is {self.config.max_cameras}: raise it or set 0")
+        valid = frames.valid.flatten()
+        if not bool(valid.any()):
+            # A batch without any image still has to touch every parameter, or distributed training would wait.
+            valid, images = torch.ones_like(valid), torch.zeros_like(frames.images).flatten(0, 1)
+        else:
+            images = frames.images.flatten(0, 1)[valid]
+        height_px, width_px = frames.images.shape[-2:]
+        images = F.pad(images, (0, padded_hw_px[1] - width_px, 0, padded_hw_px[0] - height_px))
+        levels: list[Tensor] = []
+        for level, embedding in zip(self.neck(self.backbone(images)), self.level_embedding, strict=True):
+            everywhere = level.new_zeros(len(valid), *level.shape[1:])
+            everywhere[valid] = level
+            everywhere = everywhere + embedding[:, None, None].to(level.dtype)
+            if self.config.max_cameras:
+                cameras = self.camera_embedding[:num_cameras].repeat(len(frames.valid), 1)
+                everywhere = everywhere + cameras[:, :, None, None].to(level.dtype)
+            levels.append(everywhere)
+        return levels
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; afterwards every submodule is back in the mode it had."""
+    training = [m for m in module.modules() if m.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m in training:
+            m.training = True
