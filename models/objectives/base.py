@@ -1,0 +1,100 @@
+"""What a pretraining objective is, and the batch that it reads."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.bev.inputs import Clip
+from models.objectives.choice import ObjectiveConfig
+from models.objectives.frames import ClipArrays
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+
+Targets = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B samples.
+
+    Attributes:
+        clip: what the model sees.
+        targets: what the objective prepared for each sample, stacked; empty where no objective takes part.
+        bev_class: BEV labels; rows of samples without a label are meaningless.
+        labelled: whether `bev_class` of a sample may be used.
+        frame: rows of the samples in the dataset index.
+    """
+
+    clip: Clip
+    targets: Mapping[str, Tensor]
+    bev_class: UInt8[Tensor, "B X Y"]
+    labelled: Bool[Tensor, " B"]
+    frame: Int64[Tensor, " B"]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        clip = Clip(
+            frames=tuple(f.to(device) for f in self.clip.frames),
+            ego_from_previous=tuple(t.to(device) for t in self.clip.ego_from_previous),
+            has_previous=tuple(t.to(device) for t in self.clip.has_previous),
+        )
+        targets = {name: value.to(device) for name, value in self.targets.items()}
+        return replace(
+            self,
+            clip=clip,
+            targets=targets,
+            bev_class=self.bev_class.to(device),
+            labelled=self.labelled.to(device),
+            frame=self.frame.to(device),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The loss to minimise (scalar), and its parts (scalars, already weighted) by name for the history."""
+
+    total: Float[Tensor, ""]
+    parts: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+
+
+class Objective(nn.Module, ABC):
+    """Base of every pretraining objective. Heads are parameters of the objective, made for a trunk.
+
+    A head named "decoder" (`models.bev.decoder.SegmentationDecoder`) is what fine-tuning goes on from and what
+    evaluation reads; an objective without one leaves the trunk alone to fine-tuning.
+    """
+
+    heads: nn.ModuleDict
+
+    def __init__(self, config: ObjectiveConfig, schema: LabelSchema, grid: BevGrid) -> None:
+        super().__init__()
+        self.needs, self.schema, self.grid = config.needs, schema, grid
+        self.heads = nn.ModuleDict()
+
+    @abstractmethod
+    def build_heads(self, trunk: nn.Module) -> nn.ModuleDict:
+        """New heads that fit `trunk` (a `models.bev.former.BevFormer`)."""
+
+    @abstractmethod
+    def prepare(self, clip: ClipArrays, random: np.random.Generator) -> Targets:
+        """Targets of one sample as arrays of fixed shape. Runs in the data loader, beside the training step."""
+
+    def calibrate(self, samples: Sequence[Targets]) -> None:
+        """Called once before training with the targets of some samples, the same ones after a resume."""
+
+    @abstractmethod
+    def loss(
+        self, batch: Batch, features: tuple[Float[Tensor, "B D X2 Y2"], ...], rows: Bool[Tensor, " B"] | None = None
+    ) -> Losses:
+        """Losses of a batch from the trunk's BEV features of every frame, oldest first; history has no gradient.
+
+        `rows` limits the loss to some samples; the mean is still taken over all B of them, so that losses of
+        different sample counts can be added.
+        """

@@ -1,0 +1,41 @@
+"""Settings that choose an objective: `{name: reprojection, ...}`, the rest checked by that objective's own model."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from scene.settings import Settings, ValidationError
+
+
+class ObjectiveConfig(Settings):
+    """Base of every objective's settings.
+
+    Attributes:
+        name: the objective's name in `models.objectives.OBJECTIVES`.
+        entry: "module:Class" of the objective itself.
+        needs: roles of the artifacts it reads, beyond the images and the camera geometry that every model reads.
+    """
+
+    entry: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    name: str
+
+
+def _resolve(value: Any) -> Any:
+    """Settings of the named objective's own class from plain values; settings pass through."""
+    from models.objectives import config_class
+
+    if not isinstance(value, dict):
+        return value
+    found = config_class(str(value.get("name", "reprojection")))
+    try:
+        return found.parse(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        known = f"; valid keys are {', '.join(found.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        raise ValueError(f"{place}: {first['msg']}{known}") from None
+
+
+ObjectiveChoice = Annotated[SerializeAsAny[ObjectiveConfig], BeforeValidator(_resolve)]
+"""A field of another settings model that holds any objective's settings."""

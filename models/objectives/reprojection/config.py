@@ -1,0 +1,64 @@
+"""Settings of the reprojection objective. The values are our choice (METHODS section 3 says what each is for)."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from models.objectives.choice import ObjectiveConfig
+from scene.settings import Settings
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class TemporalConfig(Settings):
+    """The agreement of consecutive frames.
+
+    Attributes:
+        weight: of the term; 0 switches it off.
+        min_confidence: cells where the previous frame's largest probability is lower say nothing.
+        edge_cells: cells at most this far (Chebyshev distance, in cells) from another class in the previous frame say
+            nothing, because warping blurs them and agreement there would smooth thin classes away; 0 keeps them all.
+    """
+
+    weight: NonNegative = 0.3
+    min_confidence: Fraction = 0.5
+    edge_cells: Annotated[int, Field(ge=0)] = 1
+
+
+class ReprojectionConfig(ObjectiveConfig):
+    """Cross-entropy of the BEV prediction against the teacher's classes, where each label pixel's ray meets the ground.
+
+    Attributes:
+        points_per_frame: ground pixels drawn per frame, in proportion to their weight.
+        max_row_m: pixels whose row covers more ground than this along the ray are left out.
+        area_balance: weight pixels so that every BEV cell counts alike; False counts every pixel alike.
+        confidence_power: exponent of the teacher's confidence in the weight; 0 ignores it.
+        min_confidence: pixels below it are left out.
+        label_smoothing: probability mass spread over all classes.
+        class_balance: exponent of the class weight, frequency ** -class_balance.
+        cross_entropy_weight, dice_weight: of the two terms; 0 switches a term off.
+        line_thickness_m: thickness of lines in the map's labels (METHODS section 4), given to boundaries.
+        widen: classes of thin paint by name, with the thickness in metres that the map's labels give them.
+        wall_foot: whether a structure that stands on the road makes a boundary at its foot.
+        temporal: see `TemporalConfig`.
+    """
+
+    entry: ClassVar[str] = "models.objectives.reprojection.objective:ReprojectionObjective"
+    needs: ClassVar[tuple[str, ...]] = ("teacher_labels",)
+
+    name: Literal["reprojection"] = "reprojection"
+    points_per_frame: Annotated[int, Field(ge=1)] = 8000
+    max_row_m: Positive = 3.0
+    area_balance: bool = True
+    confidence_power: NonNegative = 1.0
+    min_confidence: Fraction = 0.0
+    label_smoothing: Fraction = 0.05
+    class_balance: NonNegative = 0.5
+    cross_entropy_weight: NonNegative = 1.0
+    dice_weight: NonNegative = 0.0
+    line_thickness_m: Positive = 0.75
+    widen: dict[str, Positive] = Field(default={"divider": 0.75})
+    wall_foot: bool = False
+    temporal: TemporalConfig = TemporalConfig()

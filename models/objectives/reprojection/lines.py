@@ -1,0 +1,95 @@
+"""Lines seen in label images, laid on the ground with the thickness that the map's labels have."""
+
+import itertools
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy.typing import NDArray
+
+from models.objectives.frames import Array
+from scene.grid import BevGrid
+from scene.labels import STRUCTURE
+
+ImageSegments = NDArray[np.float32]
+"""(N, 2, 2): two ends, each (u, v) in px."""
+
+CELLS_PER_THICKNESS = 6
+SUBPIXEL_BITS = 4
+
+
+def border_segments(
+    class_id: UInt8[Array, "H W"], inner: Bool[Array, "256"], outer: Bool[Array, "256"], wall_foot: bool
+) -> ImageSegments:
+    """The line between two sets of classes in a label image, as in marching squares.
+
+    A border runs through the midpoint between two 4-neighbours of which one is in `inner` and one in `outer` (tables
+    by class id). Midpoints on the sides of the same block of 2 x 2 pixels are joined, so that the line has no holes
+    on the ground even where a pixel row covers metres of it. With `wall_foot`, a structure pixel right above an
+    `inner` one also makes a border: the lowest row of something that stands on the ground.
+    """
+    inside, outside = inner[class_id], outer[class_id]
+    across = (inside[:, :-1] & outside[:, 1:]) | (outside[:, :-1] & inside[:, 1:])
+    down = (inside[:-1] & outside[1:]) | (outside[:-1] & inside[1:])
+    if wall_foot:
+        down |= (class_id[:-1] == STRUCTURE) & inside[1:]
+    sides = {(0.5, 0.0): across[:-1], (0.5, 1.0): across[1:], (0.0, 0.5): down[:, :-1], (1.0, 0.5): down[:, 1:]}
+    parts = [_points(across, (0.5, 0.0)), _points(down, (0.0, 0.5))]
+    for (start, a), (end, b) in itertools.combinations(sides.items(), 2):
+        v, u = np.nonzero(a & b)
+        corner = np.stack([u, v], axis=-1)
+        parts.append(np.stack([corner + start, corner + end], axis=1))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def area_segments(mask: Bool[Array, "H W"]) -> ImageSegments:
+    """Segments between all 4-neighbours in a mask, and its single pixels."""
+    parts = [_points(mask, (0.0, 0.0))]
+    for start, end, step in ((mask[:, :-1], mask[:, 1:], (1, 0)), (mask[:-1], mask[1:], (0, 1))):
+        v, u = np.nonzero(start & end)
+        corner = np.stack([u, v], axis=-1)
+        parts.append(np.stack([corner, corner + step], axis=1))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _points(mask: NDArray[np.bool_], offset: tuple[float, float]) -> NDArray[np.float64]:
+    v, u = np.nonzero(mask)
+    points = np.stack([u, v], axis=-1) + np.array(offset)
+    return np.stack([points, points], axis=1)
+
+
+def on_ground(segments: ImageSegments, ground_from_pixel: Float[Array, "3 3"]) -> NDArray[np.float64]:
+    """Ego ground segments (M, 2, 2) in metres of those image segments whose ends both see the ground."""
+    ends = segments.astype(np.float64) @ ground_from_pixel[:, :2].T + ground_from_pixel[:, 2]
+    in_front = (ends[..., 2] > 1e-6).all(axis=1)
+    ends = ends[in_front]
+    ground: NDArray[np.float64] = ends[..., :2] / ends[..., 2:]
+    return ground
+
+
+class ThickLines:
+    """Where the ground lies within a given distance of some lines, rasterised finer than the BEV grid."""
+
+    def __init__(self, segments_m: NDArray[np.float64], grid: BevGrid, thickness_m: float) -> None:
+        """Draws segments (N, 2, 2) and everything up to half of `thickness_m` beside them; our choice of raster."""
+        self._resolution_m = thickness_m / CELLS_PER_THICKNESS
+        self._origin_m = np.array([grid.x_range_m[0], grid.y_range_m[0]])
+        extent_m = np.array([grid.x_range_m[1], grid.y_range_m[1]]) - self._origin_m
+        num_x, num_y = np.ceil(extent_m / self._resolution_m).astype(int)
+        near = (np.abs(segments_m - self._origin_m - extent_m / 2) < extent_m / 2 + thickness_m).all(axis=(1, 2))
+        cells = (segments_m[near] - self._origin_m) / self._resolution_m - 0.5
+        free = np.full((num_x, num_y), 255, np.uint8)
+        # OpenCV wants (column, row) = (y, x), as fixed-point numbers.
+        ends = np.round(cells[..., ::-1] * (1 << SUBPIXEL_BITS)).astype(np.int32)
+        cv2.polylines(free, list(np.unique(ends, axis=0)), False, (0,), 1, cv2.LINE_8, SUBPIXEL_BITS)
+        distance = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        # A drawn cell's centre is a quarter of a cell from the line on average, which would thicken it.
+        self._covered = distance <= CELLS_PER_THICKNESS / 2 - 0.25
+
+    def cover(self, points_m: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether ground points (P, 2) on the grid lie on a line."""
+        cells = ((points_m - self._origin_m) / self._resolution_m).astype(np.int64)
+        limits = np.array(self._covered.shape) - 1
+        x, y = np.clip(cells, 0, limits).T
+        covered: NDArray[np.bool_] = self._covered[x, y]
+        return covered
