@@ -15,7 +15,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, MemoryStore
 
 from cache.durable import sha256_of, write_atomically
-from cache.manifest import RECOMPUTE, Artifact
+from cache.manifest import Artifact
 from cache.schema import METADATA_FILE
 from scene.errors import InputError
 
@@ -80,7 +80,7 @@ def open_arrays(path: Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         InputError: if there is no group, or its metadata are not those that were committed.
     """
     if not (path / METADATA_FILE).exists():
-        raise InputError("no Zarr group", where=str(path), fix=RECOMPUTE)
+        raise InputError("no Zarr group", where=str(path), fix="check the path, or build the artifact again")
     if mode == "r+":
         return zarr.open_group(LocalStore(path), mode="r+", use_consolidated=False)
     if (artifact := Artifact.around(path)) is None:
@@ -116,7 +116,7 @@ class ArtifactStore(LocalStore):  # type: ignore[misc]
         if entry is not None and (buffer is None or (byte_range is None and len(buffer) != entry.bytes)):
             what = f"chunk {key} is {'missing' if buffer is None else 'cut short'}"
             where = f"artifact {self._artifact.stage} {self._artifact.key[:12]}, {self.root}"
-            raise InputError(what, where=where, fix=f"delete {self._artifact.path} and run again")
+            raise InputError(what, where=where, fix=self._artifact.remedy)
         return buffer
 
 
@@ -147,4 +147,4 @@ def _check_metadata(path: Path, artifact: Artifact) -> None:
         if Path(name).name == METADATA_FILE and Path(name).is_relative_to(prefix):
             file = artifact.path / name
             if not file.exists() or sha256_of(file) != entry.sha256:
-                raise InputError("array metadata are damaged", where=str(file), fix=RECOMPUTE)
+                raise InputError("array metadata are damaged", where=str(file), fix=artifact.remedy)

@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,23 @@ class WorkFolder:
         self.data = path / "data"
         self.markers = path / ".progress" / "done"
         self._state_file = path / ".progress" / "state.json"
+        self._discarded = path.with_name(f"{path.name}.discarded")
 
     def create(self) -> None:
-        """Makes the folders; clears away what killed writers left half-written."""
+        """Makes the folders; clears away what killed attempts left half-written or half-removed."""
+        shutil.rmtree(self._discarded, ignore_errors=True)
+        if not self.data.exists():  # committed, then killed: these markers speak of an artifact, not of this folder
+            shutil.rmtree(self.path, ignore_errors=True)
         self.data.mkdir(parents=True, exist_ok=True)
         self.markers.mkdir(parents=True, exist_ok=True)
         remove_partials(self.path)
+        (self.data / MANIFEST_FILE).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Removes the folder at one instant: no markers may outlive the data that they speak of."""
+        with suppress(FileNotFoundError):
+            self.path.rename(self._discarded)
+        shutil.rmtree(self._discarded, ignore_errors=True)
 
     def state(self) -> dict[str, Any]:
         """What the attempts so far wrote down; empty where nothing readable is there."""
@@ -55,7 +67,9 @@ class WorkFolder:
 
     def done_units(self) -> list[str]:
         """Names of the units that are done, sorted."""
-        return sorted(unquote(marker.name) for marker in self.markers.iterdir()) if self.markers.exists() else []
+        if not (self.data.exists() and self.markers.exists()):
+            return []
+        return sorted(unquote(marker.name) for marker in self.markers.iterdir())
 
 
 class Build:
@@ -84,6 +98,10 @@ class Build:
         self._total: int | None = state.get("total")
         self._recorded: dict[str, Any] = state.get("recorded", {})
         self._earlier = [Cost(**cost) for cost in state.get("attempts", [])]
+        self._source_digest = source_digest(sources)
+        if state.get("source_digest", self._source_digest) != self._source_digest:
+            what = "goes on from units made by another state of the source under the same version"
+            print(f"warning: {spec.stage} {spec.key[:12]} {what}", file=sys.stderr)
 
     @property
     def done_units(self) -> list[str]:
@@ -145,24 +163,25 @@ class Build:
         )
         write_atomically(self.path / MANIFEST_FILE, manifest.to_json().encode())
         self.artifact = self._publish(self.path)
-        shutil.rmtree(self._work.path)
         return self.artifact
 
     def close(self) -> None:
         """Ends the attempt: what it cost is written down for the next one, unless the artifact is there."""
         if self.artifact is None:
-            self._save()
+            with suppress(OSError):  # a full disk; what ended the attempt matters more
+                self._save()
 
     def _save(self) -> None:
         with self._lock:
             attempts = [asdict(cost) for cost in (*self._earlier, self._meter.read())]
-            self._work.save_state({"total": self._total, "recorded": self._recorded, "attempts": attempts})
+            state = {"total": self._total, "recorded": self._recorded, "attempts": attempts}
+            self._work.save_state({**state, "source_digest": self._source_digest})
 
     def _provenance(self) -> dict[str, Any]:
         cost = sum(self._earlier, self._meter.read(fresh=True))
         return {
             **describe_environment(),
-            "source_digest": source_digest(self._sources) if self._sources else None,
+            "source_digest": self._source_digest,
             "sources": source_files(self._sources),
             "cost": {"attempts": len(self._earlier) + 1, **asdict(cost)},
             "units": len(self.done_units),

@@ -38,6 +38,6 @@ def _explain(error: BaseException, root: Path) -> InputError | None:
         what = _FULL.get(code or errno.ENOSPC, "disk full")
         return InputError(what, where=place, fix="free some space and run again: it goes on from where it was")
     if code in _DENIED and Path(place).absolute().is_relative_to(root.absolute()):
-        fix = "make the cache folder writable and run again: it goes on from where it was"
+        fix = "make the cache folder readable and writable and run again: it goes on from where it was"
         return InputError(_DENIED[code], where=place, fix=fix)
     return None

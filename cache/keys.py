@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral, Rational, Real
 from typing import Any
 
 from scene.errors import InputError
@@ -22,7 +23,8 @@ def normalise(value: Any, where: str = "value") -> Any:
     """The plain JSON value that `value` means: what two equal values have in common.
 
     Numbers are compared by value: 1.0 and 1 are the same, and so are -0.0 and 0 (as in RFC 8785, but exact for large
-    numbers). True and False are no numbers. Tuples are lists. Strings are kept code point by code point.
+    numbers), a numpy scalar is its value. True and False are no numbers. Tuples are lists. Strings are kept code
+    point by code point.
 
     Raises:
         InputError: for NaN and infinity, which are no JSON and equal nothing.
@@ -30,12 +32,13 @@ def normalise(value: Any, where: str = "value") -> Any:
     """
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
+    if isinstance(value, Integral):
         return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InputError(f"{where} is {value}", where="a cached result", fix="use a finite number or none at all")
-        return int(value) if value.is_integer() else float(value)
+    if isinstance(value, Real) and not isinstance(value, Rational):
+        number = float(value)
+        if not math.isfinite(number):
+            raise InputError(f"{where} is {number}", where="a cached result", fix="use a finite number or none at all")
+        return int(number) if number.is_integer() else number
     if isinstance(value, str):
         return str(value)
     if isinstance(value, list | tuple):

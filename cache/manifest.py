@@ -63,7 +63,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """The text of manifest.json."""
-        document = {
+        document: dict[str, Any] = {
             "format": MANIFEST_FORMAT,
             "key": self.key,
             "output_digest": self.output_digest,
@@ -74,6 +74,7 @@ class Manifest:
             "provenance": self.provenance,
             "files": {path: asdict(self.files[path]) for path in sorted(self.files)},
         }
+        document["sha256"] = _digest_of_document(document)
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -90,6 +91,7 @@ class Manifest:
                 what = f"cache written by a newer version (manifest format {document['format']})"
                 raise InputError(what, where=where, fix="upgrade this program or use another cache folder")
             spec = document["spec"]
+            agrees = document.pop("sha256") == _digest_of_document(document)
             manifest = cls(
                 KeySpec(spec["stage"], spec["version"], spec["settings"], spec["inputs"], spec["external"]),
                 document["parents"],
@@ -98,7 +100,7 @@ class Manifest:
                 document["statistics"],
                 document["provenance"],
             )
-            agrees = (document["key"], document["output_digest"]) == (manifest.key, manifest.output_digest)
+            agrees &= (document["key"], document["output_digest"]) == (manifest.key, manifest.output_digest)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError("manifest cannot be read", where=where, fix=RECOMPUTE) from error
         for path in manifest.files:
@@ -106,6 +108,10 @@ class Manifest:
         if not agrees:
             raise InputError("manifest does not agree with its own digests", where=where, fix=RECOMPUTE)
         return manifest
+
+
+def _digest_of_document(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def check_relative(path: str, where: str) -> None:
@@ -151,7 +157,7 @@ class Artifact:
         """The manifest in a folder, whatever the folder's name."""
         try:
             text = (path / MANIFEST_FILE).read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise InputError("manifest cannot be read", where=str(path), fix=RECOMPUTE) from error
         return Manifest.from_json(text, str(path))
 
@@ -162,6 +168,22 @@ class Artifact:
             if KEY.fullmatch(folder.name) and (folder / MANIFEST_FILE).exists():
                 return cls.open(folder)
         return None
+
+    def check_complete(self) -> None:
+        """Checks that every listed file is there with its size: a cache that was half copied is not used.
+
+        Raises:
+            InputError: naming the first file that is not.
+        """
+        for name, entry in self.manifest.files.items():
+            file = self.path / name
+            if file.is_symlink() or not file.is_file() or file.stat().st_size != entry.bytes:
+                raise InputError("a file of the artifact is missing or cut short", where=str(file), fix=self.remedy)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about damage."""
+        return f"delete {self.path} and run again: it is computed anew"
 
     @property
     def key(self) -> str:

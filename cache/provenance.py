@@ -25,7 +25,17 @@ def describe_environment() -> dict[str, Any]:
 def _git_commit() -> str | None:
     """The commit of the checkout this file lies in, with "+changes" where files differ from it."""
     here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(here),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--exclude=*",
+        "--dirty=+changes",
+    ]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -8,6 +8,7 @@ No path, host or time is in a key or manifest's digest: the folder can be moved,
 """
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,8 @@ class Store:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self._artifacts, self._tmp = self.root / "artifacts", self.root / "tmp"
-        self._check_root()
+        with explain_write_errors(self.root):
+            self._check_root()
 
     def get(self, key: str) -> Artifact | None:
         """The artifact with this key, None where there is none.
@@ -62,7 +64,7 @@ class Store:
         Raises:
             InputError: if it is there but cannot be used, see `Artifact.open`.
         """
-        return next((Artifact.open(folder) for folder in self._folders() if folder.name == key), None)
+        return next((Artifact.open(folder) for folder in self._folders(key)), None)
 
     def find(self, prefix: str) -> Artifact:
         """The artifact whose key begins with `prefix`.
@@ -70,11 +72,13 @@ class Store:
         Raises:
             InputError: if there is none, or more than one.
         """
-        folders = [folder for folder in self._folders() if folder.name.startswith(prefix)] if prefix else []
+        folders = sorted(self._folders(f"{prefix}*")) if re.fullmatch("[0-9a-f]+", prefix) else []
         if len(folders) == 1:
             return Artifact.open(folders[0])
         if not folders:
-            raise InputError(f"no artifact has the key {prefix!r}", where=str(self.root), fix="list them with ls")
+            raise InputError(
+                f"no artifact has the key {prefix!r}", where=str(self.root), fix="`bevprior ls` lists them"
+            )
         names = ", ".join(f"{folder.parent.name} {folder.name[:12]}" for folder in folders[:4])
         raise InputError(f"the key {prefix!r} is ambiguous", where=names, fix="give more digits")
 
@@ -122,8 +126,10 @@ class Store:
             ):
                 build.artifact = self.get(spec.key)
                 yield build
-                if build.artifact is not None:  # found, or left by a process that was killed after its commit
-                    shutil.rmtree(self._work(spec), ignore_errors=True)
+                if build.artifact is not None:
+                    WorkFolder(self._work(spec)).remove()
+                    # Safe while it is held: whoever waits for it sees that its file is gone, and takes a new one.
+                    self._lock_file(spec).unlink(missing_ok=True)
 
     def get_or_build(
         self,
@@ -135,27 +141,31 @@ class Store:
     ) -> tuple[Artifact, bool]:
         """The artifact of `spec` and whether it was there already; if not, `fill` writes it and gives statistics."""
         if (artifact := self.get(spec.key)) is not None:
+            artifact.check_complete()
             return artifact, True
         with self.build(spec, parents, sources=sources) as build:
             if build.artifact is not None:
                 return build.artifact, True
             return build.commit(fill(build)), False
 
-    def _folders(self) -> Iterator[Path]:
+    def _folders(self, name: str = "*") -> Iterator[Path]:
         """Folders that hold a manifest: these, and no others, are artifacts."""
-        for folder in self._artifacts.glob("*/*"):
+        for folder in self._artifacts.glob(f"*/{name}"):
             if KEY.fullmatch(folder.name) and (folder / MANIFEST_FILE).exists():
                 yield folder
 
     def _work(self, spec: KeySpec) -> Path:
         return self._tmp / f"{spec.stage}-{spec.key}"
 
+    def _lock_file(self, spec: KeySpec) -> Path:
+        return self._tmp / f"{spec.stage}-{spec.key}.lock"
+
     @contextmanager
     def _exclusive(self, spec: KeySpec) -> Iterator[None]:
         """One process per key. The lock is the operating system's: it ends with its process, however that ends."""
         import filelock  # 40 ms, and only builds need it
 
-        lock = filelock.FileLock(f"{self._work(spec)}.lock", poll_interval=0.1, fallback_to_soft=False)
+        lock = filelock.FileLock(self._lock_file(spec), poll_interval=0.1, fallback_to_soft=False)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -189,15 +199,17 @@ class Store:
                 fix = "upgrade this program or use another cache folder"
                 raise InputError(f"cache written by a newer version (layout {layout})", where=str(self.root), fix=fix)
         elif self.root.exists():
-            foreign = not self.root.is_dir() or any(
-                not entry.name.startswith(".") and entry.name != "lost+found" for entry in self.root.iterdir()
-            )
-            if foreign:
+            ours = (".", "lost+found", MARKER_FILE)  # hidden files, a new disk, a marker that is just being written
+            if not self.root.is_dir() or any(not entry.name.startswith(ours) for entry in self.root.iterdir()):
                 fix = "name an empty or a new folder"
                 raise InputError("not a cache, and not empty", where=str(self.root), fix=fix)
 
     def _create(self) -> None:
-        for folder in (self.root, self._artifacts, self._tmp):
-            folder.mkdir(parents=True, exist_ok=True)
-            if folder == self.root and not (self.root / MARKER_FILE).exists():
-                write_atomically(self.root / MARKER_FILE, json.dumps({"layout": LAYOUT}).encode())
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError("a file is where a folder should be", where=str(self.root), fix="name another") from error
+        if not (self.root / MARKER_FILE).exists():
+            write_atomically(self.root / MARKER_FILE, json.dumps({"layout": LAYOUT}).encode())
+        self._artifacts.mkdir(exist_ok=True)
+        self._tmp.mkdir(exist_ok=True)
