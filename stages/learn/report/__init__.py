@@ -28,7 +28,7 @@ class ReportSettings(Settings):
     Attributes:
         title: headline.
         grid: the BEV grid of the predictions.
-        schema: the label schema of labels and predictions.
+        label_schema: the label schema of labels and predictions.
         arms: rows of the table, in order.
         showcase: the arm whose predictions the pictures show (its first seed).
         num_frames: how many frames are pictured; they are evenly spaced over the evaluated ones, never picked.
@@ -36,7 +36,7 @@ class ReportSettings(Settings):
 
     title: str
     grid: BevGrid
-    schema: LabelSchema
+    label_schema: LabelSchema
     arms: tuple[Arm, ...]
     showcase: str
     num_frames: int = 4

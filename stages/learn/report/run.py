@@ -45,7 +45,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
             rows=rows,
             findings=findings(rows),
             best=max((row.miou.mean for row in rows), default=1.0),
-            legend=legend_entries(settings.schema.names, settings.schema.colours()),
+            legend=legend_entries(settings.label_schema.names, settings.label_schema.colours()),
             frames=frames,
             showcase=next(arm for arm in settings.arms if arm.name == settings.showcase),
             costs_placeholder=COSTS_PLACEHOLDER,
@@ -116,10 +116,10 @@ def _frame_pictures(stage_run: StageRun, evaluation: Artifact) -> list[FramePict
             class_id=np.asarray(labels["class_id"][frame]),
             ground_from_pixel=np.asarray(geometry["ground_from_pixel"][frame]),
             seen=_seen_by_any(np.asarray(geometry["seen_cells"][frame]), settings.grid.shape),
-            truth=settings.schema.classes_from_layers(np.asarray(bev["layers"][frame])),
+            truth=settings.label_schema.classes_from_layers(np.asarray(bev["layers"][frame])),
             prediction=np.asarray(predictions["class_id"][int(row)]),
         )
-        pictures.append(draw(moment, index, stage_run.data_root, settings.grid, settings.schema))
+        pictures.append(draw(moment, index, stage_run.data_root, settings.grid, settings.label_schema))
     return pictures
 
 

@@ -11,13 +11,13 @@ class LookSettings(Settings):
 
     Attributes:
         grid: the BEV grid of geometry and BEV labels.
-        schema: the label schema of the pseudo-labels.
+        label_schema: the label schema of the pseudo-labels.
         num_frames: how many frames, evenly spaced over the index.
         camera_width_px: width of one camera in the picture.
     """
 
     grid: BevGrid
-    schema: LabelSchema
+    label_schema: LabelSchema
     num_frames: int = 3
     camera_width_px: int = 640
 

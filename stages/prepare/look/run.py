@@ -43,7 +43,7 @@ def draw_frame(stage_run: StageRun, index: FrameIndex, frame: int) -> drawing.Im
     class_id = None if labels is None else np.asarray(open_arrays(labels.path / "labels.zarr")["class_id"][frame])
     images = _read_cameras(stage_run.data_root, index, frame, settings.camera_width_px)
     points = _sweep_in_ego(stage_run.data_root, index, frame)
-    colours = settings.schema.colours()
+    colours = settings.label_schema.colours()
     calibrated, labelled = {}, {}
     for name, rgb in images.items():
         column = int(np.flatnonzero(index.camera_names == name)[0])
@@ -64,7 +64,7 @@ def draw_frame(stage_run: StageRun, index: FrameIndex, frame: int) -> drawing.Im
         above.append(_labels_above(class_id, np.asarray(geometry["ground_from_pixel"][frame]), settings))
     if (bev := stage_run.inputs.get("bev_labels")) is not None:
         layers = np.asarray(open_arrays(bev.path / "bev.zarr")["layers"][frame])
-        above.append(_bev(settings.schema.classes_from_layers(layers), settings))
+        above.append(_bev(settings.label_schema.classes_from_layers(layers), settings))
     return _stack([*rows, np.concatenate(above, axis=1)])
 
 
@@ -87,7 +87,7 @@ def _sweep_in_ego(data_root: Path, index: FrameIndex, frame: int) -> NDArray[np.
 
 def _bev(class_id: NDArray[np.uint8], settings: LookSettings) -> drawing.Image:
     scale = max(1, round(BEV_SCALE_PX_PER_M * settings.grid.resolution_m))
-    return drawing.bev_picture(class_id, settings.grid, settings.schema.colours(), scale)
+    return drawing.bev_picture(class_id, settings.grid, settings.label_schema.colours(), scale)
 
 
 def _labels_above(
