@@ -1,0 +1,72 @@
+# bevprior: `make demo` needs nothing but Python 3.11; every target sets up what it needs. `make help` lists them.
+CONFIG ?= demo
+DATA ?=
+SET ?=
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.stamp
+RUN = $(BIN)/bevprior run $(CONFIG) $(if $(DATA),--set data.root=$(abspath $(DATA))) $(foreach s,$(SET),--set $(s)) $(ARGS)
+CHECKED := cache models pipeline scene stages synthetic trainer
+
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export DO_NOT_TRACK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
+	look plan serve clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Stages take CONFIG=demo|nuscenes|keyframe|FILE, DATA=/path/to/data/set, SET='section.key=value ...'"
+
+setup: $(READY)  ## install everything into .venv, exactly as locked
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+
+demo: $(READY)  ## the whole pipeline on the embedded world, to a table and a report
+	@$(RUN)
+
+test: $(READY)  ## the tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(READY)  ## lint, format, types, architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## rewrite the sources in the project's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+pseudo-labels: $(READY)  ## label every camera frame with the teacher
+	@$(RUN) --until teacher_labels
+geometry: $(READY)  ## cameras, ego-motion and visible ground of every frame
+	@$(RUN) --until geometry
+bev-labels: $(READY)  ## rasterise the map around every frame
+	@$(RUN) --until bev_labels
+look: $(READY)  ## pictures of the prepared data
+	@$(RUN) --until look
+pretrain: $(READY)  ## train on pseudo-labels alone
+	@$(RUN) --until pretrain
+finetune: $(READY)  ## train on fractions of the BEV labels
+	@$(RUN) --until finetune
+evaluate: $(READY)  ## score every trained model
+	@$(RUN) --until evaluate
+report: $(READY)  ## everything, to the report
+	@$(RUN)
+teacher: CONFIG = teacher
+teacher: $(READY)  ## train the embedded teacher by its recipe
+	@$(RUN)
+plan: $(READY)  ## what a run would do, and why
+	@$(BIN)/bevprior plan $(CONFIG) $(if $(DATA),--set data.root=$(abspath $(DATA))) $(foreach s,$(SET),--set $(s))
+
+serve: $(READY)  ## Prefect server, worker and deployments on this machine (loopback only)
+	@scripts/serve.sh
+
+lock: $(READY)  ## write requirements.lock from what .venv holds
+	@$(BIN)/python scripts/lock.py && touch $(READY)
+
+clean:  ## remove .venv and what tools leave behind; results in .cache stay
+	rm -rf .venv build reports *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,149 @@
+"""The command line `bevprior`. Starts without torch and without Prefect: looking things up must be instant."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from cache.store import Artifact, Store
+from pipeline.request import ExperimentRequest, cache_folder
+from scene.errors import EXIT_BAD_INPUT, InputError
+
+app = typer.Typer(
+    help="Bird's-eye-view models with few labels: pseudo-label, pretrain by reprojection, fine-tune, evaluate.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+EXIT_INTERRUPTED = 130
+
+Config = Annotated[str, typer.Argument(help="experiment file, or a bare name in configs/experiments/")]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="change one setting; repeatable")]
+Cache = Annotated[Path | None, typer.Option(metavar="DIR", help="cache folder [$BEVPRIOR_CACHE, or .cache]")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
+SkipBadFrames = Annotated[bool, typer.Option("--skip-bad-frames", help="go on without unreadable frames")]
+
+
+@app.command()
+def run(
+    config: Config,
+    until: Until = None,
+    overrides: Overrides = None,
+    engine: Annotated[Literal["inline", "prefect"], typer.Option(help="who runs the steps")] = "inline",
+    cache: Cache = None,
+    skip_bad_frames: SkipBadFrames = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run an experiment; what is cached is not run again."""
+    request = _request(config, until, overrides, cache, skip_bad_frames)
+    console = Console(stderr=as_json, soft_wrap=True)
+    try:
+        if engine == "prefect":
+            from pipeline.flows import run_experiment
+
+            run_experiment(request)
+            return
+        from pipeline.session import run_and_report
+
+        outcomes = run_and_report(request, console)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if as_json:
+        _print_json(
+            [
+                {"step": o.step.name, "built": o.built, "wall_s": round(o.wall_s, 3), **describe(o.artifact)}
+                for o in outcomes
+            ]
+        )
+
+
+@app.command()
+def plan(
+    config: Config,
+    until: Until = None,
+    overrides: Overrides = None,
+    cache: Cache = None,
+    skip_bad_frames: SkipBadFrames = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would do: every step cached, partial or missing, and why."""
+    from pipeline.console import plan_table
+    from pipeline.status import survey
+
+    request = _request(config, until, overrides, cache, skip_bad_frames)
+    statuses = survey(request.load()[1], Store(request.cache_folder))
+    if as_json:
+        _print_json([vars(status) for status in statuses])
+    else:
+        Console(soft_wrap=True).print(plan_table(statuses))
+
+
+@app.command("ls")
+def list_artifacts(cache: Cache = None, as_json: AsJson = False) -> None:
+    """List the artifacts in the cache."""
+    from pipeline.console import artifact_table
+
+    rows = [describe(artifact) for artifact in Store(cache_folder(cache)).artifacts()]
+    if as_json:
+        _print_json(rows)
+    else:
+        Console(soft_wrap=True).print(artifact_table(rows))
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="key, or its first digits")], cache: Cache = None, as_json: AsJson = False
+) -> None:
+    """Show one artifact's manifest: settings, lineage, files, statistics, cost."""
+    artifact = Store(cache_folder(cache)).find(key)
+    manifest = json.loads((artifact.path / "manifest.json").read_text())
+    if as_json:
+        _print_json(describe(artifact) | {"manifest": manifest})
+    else:
+        import yaml
+
+        typer.echo(yaml.safe_dump(describe(artifact) | manifest, sort_keys=False, width=120), nl=False)
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+    """An artifact as plain JSON values."""
+    return {
+        "stage": artifact.stage,
+        "key": artifact.key,
+        "state": "cached",
+        "output_digest": artifact.output_digest,
+        "bytes": sum(file.bytes for file in artifact.manifest.files.values()),
+        "path": str(artifact.path),
+    }
+
+
+def _request(
+    config: str, until: str | None, overrides: Sequence[str] | None, cache: Path | None, skip_bad_frames: bool
+) -> ExperimentRequest:
+    return ExperimentRequest(
+        config=config, until=until, overrides=tuple(overrides or ()), cache=cache, skip_bad_frames=skip_bad_frames
+    )
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def main() -> None:
+    """Entry point: bad input is one line on stderr and exit status 2; anything else is a bug, with its traceback."""
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"bevprior: {error}\n")
+        raise SystemExit(EXIT_BAD_INPUT) from None
+
+
+if __name__ == "__main__":
+    main()

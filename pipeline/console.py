@@ -1,0 +1,68 @@
+"""What the command line shows: one line per step, and tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.execute import Outcome
+from pipeline.status import SHORT, StepStatus
+from stages.learn.report.table import Score
+
+COLOURS = {"cached": "green", "made": "bold cyan", "partial": "yellow", "missing": "red"}
+
+
+def step_line(outcome: Outcome) -> Text:
+    """State, step, seconds and key of one finished step."""
+    state = "made" if outcome.built else "cached"
+    seconds = f"{outcome.wall_s:8.1f} s" if outcome.built else " " * 10
+    return Text.assemble(
+        (f"{state:<7}", COLOURS[state]), f"{outcome.step.name:<40}{seconds}  ", (outcome.artifact.key[:SHORT], "dim")
+    )
+
+
+def plan_table(statuses: Iterable[StepStatus]) -> Table:
+    """The state of every step of a plan."""
+    table = _table("step", "state", "key", "why")
+    for s in statuses:
+        table.add_row(s.step, Text(s.state, COLOURS[s.state]), (s.key or "")[:SHORT], s.why)
+    return table
+
+
+def artifact_table(rows: Iterable[dict[str, Any]]) -> Table:
+    """Artifacts, one per row of `stage`, `key`, `bytes` and `path`."""
+    table = _table("stage", "key", "size", "path")
+    for row in rows:
+        table.add_row(row["stage"], row["key"][:SHORT], size(row["bytes"]), Text(row["path"], overflow="fold"))
+    return table
+
+
+def result_table(summary: dict[str, dict[str, Any]]) -> Table:
+    """The report's summary: mIoU of each arm, mean and spread over seeds, and its IoU by class, all in per cent."""
+    classes = list(dict.fromkeys(name for row in summary.values() for name in row["per_class"]))
+    table = _table("arm", "labels", "mIoU %", *classes)
+    for row in summary.values():
+        per_class = [percent(row["per_class"].get(name, [])) for name in classes]
+        table.add_row(row["title"], f"{row['label_fraction']:.0%}", percent(row["miou"]), *per_class)
+    return table
+
+
+def percent(values: Sequence[float]) -> str:
+    """Mean of fractions in per cent, with the spread where there are several."""
+    return str(Score(tuple(values))) if values else "-"
+
+
+def size(num_bytes: int) -> str:
+    """Bytes as a person reads them."""
+    value, units = float(num_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

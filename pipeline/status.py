@@ -1,0 +1,94 @@
+"""Where a plan stands: which steps are cached, begun or missing, and why one would run again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cache.keys import KeySpec
+from cache.store import Artifact, Store
+from pipeline.keys import keyed, missing_inputs
+from pipeline.plan import Plan
+
+State = Literal["cached", "partial", "missing"]
+SHORT = 12
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """One step's state.
+
+    Attributes:
+        step: the step's name.
+        stage: the stage's name.
+        state: "partial" where a killed run left finished units of work.
+        key: the cache key, None where an input is not known yet.
+        why: for a step that is not cached, what keeps it from being so.
+    """
+
+    step: str
+    stage: str
+    state: State
+    key: str | None
+    why: str
+
+
+def survey(plan: Plan, store: Store) -> list[StepStatus]:
+    """The state of every step, in order. Reads manifests only and changes nothing."""
+    known: dict[str, Artifact] = {}
+    earlier = store.artifacts()
+    result = []
+    for step in plan:
+        if waiting := missing_inputs(step, known):
+            why = f"waits for {', '.join(waiting)}"
+            result.append(StepStatus(step.name, step.stage.name, "missing", None, why))
+            continue
+        spec = keyed(step, known).spec
+        artifact = store.get(spec.key)
+        if artifact is not None:
+            known[step.name] = artifact
+            result.append(StepStatus(step.name, step.stage.name, "cached", spec.key, ""))
+            continue
+        progress = store.progress(spec)
+        state: State = "partial" if progress.state == "partial" else "missing"
+        units = f"{progress.done} of {progress.total or '?'} units done; " if state == "partial" else ""
+        result.append(StepStatus(step.name, step.stage.name, state, spec.key, units + reason(spec, earlier)))
+    return result
+
+
+def reason(spec: KeySpec, earlier: Sequence[Artifact]) -> str:
+    """What tells `spec` from the artifact of the same stage that is nearest to it."""
+    same_stage = [a for a in earlier if a.stage == spec.stage]
+    if not same_stage:
+        return "never made here"
+    wanted = _ingredients(spec)
+    changes = {a.key: _differences(_ingredients(a.manifest.spec), wanted) for a in same_stage}
+    nearest = min(changes, key=lambda key: (len(changes[key]), key))
+    return f"differs from {nearest[:SHORT]} in " + "; ".join(changes[nearest])
+
+
+def _ingredients(spec: KeySpec) -> dict[str, Any]:
+    """What the key is made of, by dotted name."""
+    flat: dict[str, Any] = {"code version": spec.version}
+    _flatten(spec.settings, "", flat)
+    flat |= {f"input {role}": digest[:SHORT] for role, digest in spec.inputs.items()}
+    flat |= {f"external {name}": digest[:SHORT] for name, digest in spec.external.items()}
+    return flat
+
+
+def _flatten(values: Mapping[str, Any], prefix: str, into: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            _flatten(value, f"{prefix}{name}.", into)
+        else:
+            into[prefix + name] = value
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    absent = object()
+    names = [n for n in {**old, **new} if old.get(n, absent) != new.get(n, absent)]
+    return [f"{n}: {_brief(old.get(n, 'absent'))} -> {_brief(new.get(n, 'absent'))}" for n in names]
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,141 @@
+"""From an experiment to its plan: which steps its goal needs, and the settings of each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config import Experiment
+from pipeline.faults import check_keys, parse_settings
+from pipeline.layers import Layers, Location
+from pipeline.plan import Plan, Step
+from pipeline.table import STAGES, stage
+from scene.errors import InputError
+from scene.settings import Settings
+from stages.learn.report import Arm
+
+
+def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = None) -> Plan:
+    """The steps that lead to `until`, or to the experiment's goal; stages that nothing asks for are left out.
+
+    Raises:
+        InputError: for a stage that does not exist, or settings that are wrong or missing.
+    """
+    goal = until or experiment.goal
+    if goal not in STAGES:
+        raise InputError(f"there is no stage {goal!r}", where="--until", fix=f"choose one of {', '.join(STAGES)}")
+    draft = _Draft(experiment, layers)
+    draft.check_sections()
+    if goal in ("pretrain", "finetune", "evaluate", "report"):
+        _plan_learning(draft, goal)
+    else:
+        draft.prepared(goal)
+    return Plan(tuple(draft.steps.values())).until(goal)
+
+
+def _plan_learning(draft: "_Draft", goal: str) -> None:
+    experiment = draft.experiment
+    if not experiment.arms:
+        raise InputError(
+            "the experiment has no arms to train", where=draft.layers.source_of(("arms",)), fix="add `arms`"
+        )
+    evaluations = {
+        f"evaluate:{arm.name}:{seed}": _plan_arm(draft, arm, seed)
+        for arm in experiment.arms
+        for seed in experiment.seeds
+    }
+    if goal == "report":
+        rows = [arm.canonical() for arm in experiment.arms]
+        draft.add("report", inputs=evaluations, arms=rows, title=experiment.title or experiment.name)
+
+
+def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
+    """Trains and scores one arm with one seed; returns the name of the evaluating step."""
+    model: dict[str, str] = {}
+    if arm.pretrained:
+        model = {"model": draft.pretrained(seed)}
+    if arm.label_fraction > 0:
+        start = {"pretrain": model["model"]} if model else {}
+        name = f"finetune:{arm.name}:{seed}"
+        model = {"model": draft.add("finetune", name, start, seed=seed, label_fraction=arm.label_fraction)}
+    return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, seed=seed)
+
+
+class _Draft:
+    """Steps collected so far, each after what it needs."""
+
+    def __init__(self, experiment: Experiment, layers: Layers) -> None:
+        self.experiment, self.layers = experiment, layers
+        self.steps: dict[str, Step] = {}
+        self.shared = _shared_settings(experiment)
+
+    def check_sections(self) -> None:
+        """Refuses unknown keys in every section, also of stages that this run does not need."""
+        for name in STAGES:
+            if values := self.experiment.section(name):
+                check_keys(stage(name).settings, values, self.layers, _location(name))
+
+    def prepared(self, name: str) -> str:
+        """The one step of a stage that every arm shares, added when it is first asked for."""
+        return name if name in self.steps else self.add(name)
+
+    def pretrained(self, seed: int) -> str:
+        """The pretraining with one seed, shared by the arms that start from it."""
+        name = f"pretrain:{seed}"
+        return name if name in self.steps else self.add("pretrain", name, seed=seed)
+
+    def add(self, stage_name: str, name: str = "", inputs: Mapping[str, str] | None = None, **own: Any) -> str:
+        """Adds a step, after the shared steps that it needs, and returns its name.
+
+        Args:
+            stage_name: the stage.
+            name: of the step; the stage's name by default.
+            inputs: names of the steps behind roles that no shared step fills.
+            own: values of this step alone for fields of the stage's settings.
+        """
+        described = stage(stage_name)
+        settings = self._settings(stage_name, own)
+        filled = dict(inputs or {})
+        for role in (*described.inputs, *getattr(getattr(settings, "objective", None), "needs", ())):
+            plain = role.removesuffix("?")
+            if plain in STAGES and plain not in filled and (plain == role or self._offers(plain)):
+                filled[plain] = self.prepared(plain)
+        world = self.experiment.data.world is not None
+        step = Step(
+            name or stage_name,
+            described,
+            settings,
+            filled,
+            data_root=None if world or not described.reads_data else self.experiment.data.root,
+            data_step=self.prepared("world") if world and described.reads_data else None,
+        )
+        self.steps[step.name] = step
+        return step.name
+
+    def _offers(self, role: str) -> bool:
+        """Whether an optional input that any step may have can be had."""
+        data = self.experiment.data
+        return {"world": data.world is not None, "bev_labels": data.has_map, "teacher_labels": True}.get(role, False)
+
+    def _settings(self, stage_name: str, own: Mapping[str, Any]) -> Settings:
+        model, section = stage(stage_name).settings, self.experiment.section(stage_name)
+        given = {name: value for name, value in {**self.shared, **own}.items() if name in model.model_fields}
+        if twice := sorted(set(given) & set(section)):
+            location = (*_location(stage_name), twice[0])
+            where = f"{self.layers.source_of(location)}, {'.'.join(map(str, location))}"
+            raise InputError(
+                f"{twice[0]!r} is given to this stage already", where=where, fix="set it where it is shared"
+            )
+        return parse_settings(model, {**given, **section}, self.layers, _location(stage_name))
+
+
+def _shared_settings(experiment: Experiment) -> dict[str, Any]:
+    """What is written once and handed to every stage that has a field of that name."""
+    shared: dict[str, Any] = {"grid": experiment.grid.canonical()}
+    if experiment.label_schema is not None:
+        shared["label_schema"] = experiment.label_schema.canonical()
+    if experiment.model is not None:
+        shared["model"] = experiment.model.canonical()
+    return shared
+
+
+def _location(stage_name: str) -> Location:
+    return ("data", "world") if stage_name == "world" else (stage_name,)
