@@ -1,0 +1,244 @@
+"""From streets to a road network: carriageways, junctions, lanes, and how traffic may pass from lane to lane.
+
+Traffic keeps to the right everywhere.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from shapely import MultiPolygon, Polygon
+
+from synthetic.curves import Curve, Points, strip, turn
+from synthetic.layout import Street
+
+KERB_RADIUS_M = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Approach:
+    """One end of a carriageway at a junction, seen by traffic that drives towards it.
+
+    Attributes:
+        curve: the reference line directed *towards* the junction; it ends at the junction's edge.
+        lanes: lanes that lead to the junction, 0 next to the reference line.
+        lane_width_m, drive_left_m, kerb_right_m, kerb_left_m: offsets as seen in that direction.
+    """
+
+    road: int
+    junction: int
+    curve: Curve
+    lanes: int
+    lane_width_m: float
+    drive_left_m: float
+    kerb_right_m: float
+    kerb_left_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Road:
+    """A street between the edges of its junctions.
+
+    Attributes:
+        line: trimmed reference line.
+        body: carriageway with parking lanes.
+    """
+
+    street: Street
+    line: Curve
+    body: Polygon
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """A driving lane. `path` is its centre line in the direction of travel; `index` counts from the reference line."""
+
+    road: int
+    forward: bool
+    index: int
+    path: Curve
+    width_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Connector:
+    """How traffic passes through a junction from one lane to another; `bend_rad` is positive to the left."""
+
+    junction: int
+    from_lane: int
+    to_lane: int
+    path: Curve
+    width_m: float
+    bend_rad: float
+
+
+@dataclass(frozen=True, eq=False)
+class RoadNetwork:
+    """All that vehicles can drive on in one town."""
+
+    roads: list[Road]
+    junctions: dict[int, Polygon]
+    lanes: list[Lane]
+    connectors: list[Connector]
+    drivable: MultiPolygon
+    sidewalk: MultiPolygon
+    _exits: dict[int, list[int]] = field(default_factory=dict)
+
+    def exits(self, lane: int) -> list[int]:
+        """Connectors that start at the end of a lane."""
+        return self._exits.get(lane, [])
+
+    def approaches(self) -> list[Approach]:
+        """Every end of a road that meets a junction."""
+        found = []
+        for i, road in enumerate(self.roads):
+            s = road.street.section
+            if road.street.end_node >= 0:
+                offsets = (s.drive_left_m, s.kerb_right_m, s.kerb_left_m)
+                line = road.line
+                found.append(Approach(i, road.street.end_node, line, s.lanes_forward, s.lane_width_m, *offsets))
+            offsets = (-s.drive_right_m, -s.kerb_left_m, -s.kerb_right_m)
+            line = road.line.reversed()
+            found.append(Approach(i, road.street.start_node, line, s.lanes_backward, s.lane_width_m, *offsets))
+        return found
+
+
+def build_network(streets: list[Street]) -> RoadNetwork:
+    """Cuts the streets at their junctions, rounds the kerbs, and joins the lanes."""
+    bodies = [_body(street.line, street) for street in streets]
+    rounded = shapely.union_all(bodies).buffer(KERB_RADIUS_M, quad_segs=12).buffer(-KERB_RADIUS_M, quad_segs=12)
+    roads = []
+    for i, street in enumerate(streets):
+        start = _trim(streets, i, street.start_node, at_start=True)
+        end = _trim(streets, i, street.end_node, at_start=False) if street.end_node >= 0 else 0.0
+        line = street.line.part(start, street.line.length_m - end)
+        roads.append(Road(street, line, _body(line, street)))
+    junctions = _junctions(roads, rounded)
+    drivable = _multi(shapely.union_all([*[road.body for road in roads], *junctions.values()]))
+    lanes = [lane for i, road in enumerate(roads) for lane in _lanes(i, road)]
+    connectors = _connectors(roads, lanes)
+    exits: dict[int, list[int]] = {}
+    for k, connector in enumerate(connectors):
+        exits.setdefault(connector.from_lane, []).append(k)
+    return RoadNetwork(roads, junctions, lanes, connectors, drivable, _sidewalk(roads, junctions, drivable), exits)
+
+
+def _multi(geometry: shapely.Geometry) -> MultiPolygon:
+    """Its polygonal parts above 1 square metre."""
+    parts = shapely.get_parts(geometry)
+    return MultiPolygon([p for p in parts if p.geom_type == "Polygon" and p.area > 1.0])
+
+
+def _body(line: Curve, street: Street, widen_m: float = 0.0) -> Polygon:
+    section = street.section
+    return Polygon(strip(line, section.kerb_right_m - widen_m, section.kerb_left_m + widen_m)).buffer(0)
+
+
+def _trim(streets: list[Street], which: int, node: int, at_start: bool) -> float:
+    """Distance along a street from its node at which its cross-section has left all other arms and their kerbs."""
+    own = streets[which]
+    line = own.line if at_start else own.line.reversed()
+    left, right = own.section.kerb_left_m, own.section.kerb_right_m
+    if not at_start:
+        left, right = -right, -left
+    others = []
+    for k, street in enumerate(streets):
+        if street.start_node == node and not (k == which and at_start):
+            others.append(_body(street.line.part(0, 32), street))
+        if street.end_node == node and not (k == which and not at_start):
+            others.append(_body(street.line.part(street.line.length_m - 32, street.line.length_m), street))
+    blocked = shapely.union_all(others).buffer(KERB_RADIUS_M * 0.8)
+    for distance in np.arange(3.0, 31.0, 0.5):
+        origin, _, normal = line.frame_at(float(distance))
+        if not blocked.intersects(shapely.LineString([origin + right * normal, origin + left * normal])):
+            return float(distance)
+    return 31.0
+
+
+def _junctions(roads: list[Road], rounded: shapely.Geometry) -> dict[int, Polygon]:
+    """The area of each junction; it overlaps its roads by a few centimetres, so that unions have no slivers."""
+    rest = rounded.difference(shapely.union_all([road.body for road in roads]))
+    pieces = [p for p in shapely.get_parts(rest) if p.area > 0.5]
+    junctions = {}
+    for node in sorted({r.street.start_node for r in roads} | {r.street.end_node for r in roads} - {-1}):
+        ends = [r.street.line.points[0] for r in roads if r.street.start_node == node]
+        ends += [r.street.line.points[-1] for r in roads if r.street.end_node == node]
+        centre = shapely.Point(ends[0])
+        nearest = min(pieces, key=centre.distance)
+        grown = nearest.buffer(0.05, join_style="mitre").intersection(rounded)
+        junctions[node] = max(shapely.get_parts(grown), key=lambda p: p.area)
+    return junctions
+
+
+def _lanes(index: int, road: Road) -> list[Lane]:
+    section, width = road.street.section, road.street.section.lane_width_m
+    lanes = [Lane(index, True, k, road.line.offset(-(k + 0.5) * width), width) for k in range(section.lanes_forward)]
+    for k in range(section.lanes_backward):
+        lanes.append(Lane(index, False, k, road.line.offset((k + 0.5) * width).reversed(), width))
+    return lanes
+
+
+def _connectors(roads: list[Road], lanes: list[Lane]) -> list[Connector]:
+    """Right turns from and to the outer lane, left turns from and to the inner one, straight on from every lane."""
+
+    def node_of(lane: Lane, end: bool) -> int:
+        street = roads[lane.road].street
+        return street.end_node if end == lane.forward else street.start_node
+
+    connectors = []
+    for a, source in enumerate(lanes):
+        last_index = max(x.index for x in lanes if (x.road, x.forward) == (source.road, source.forward))
+        junction = node_of(source, end=True)
+        for b, target in enumerate(lanes):
+            same_road = source.road == target.road and source.forward != target.forward
+            if junction < 0 or node_of(target, end=False) != junction or same_road:
+                continue
+            last_target = max(x.index for x in lanes if (x.road, x.forward) == (target.road, target.forward))
+            bend = _bend(source.path, target.path)
+            if bend < -0.6:
+                allowed = source.index == last_index and target.index == last_target
+            elif bend > 0.6:
+                allowed = source.index == 0 and target.index == 0
+            else:
+                allowed = target.index == min(source.index, last_target)
+            if allowed:
+                directions = source.path.tangents[-1], target.path.tangents[0]
+                path = turn(source.path.points[-1], directions[0], target.path.points[0], directions[1])
+                connectors.append(Connector(junction, a, b, path, min(source.width_m, target.width_m), bend))
+    return connectors
+
+
+def _bend(source: Curve, target: Curve) -> float:
+    """Change of heading in radians, left positive."""
+    (ax, ay), (bx, by) = source.tangents[-1], target.tangents[0]
+    return float(np.arctan2(ax * by - ay * bx, ax * bx + ay * by))
+
+
+def _sidewalk(roads: list[Road], junctions: dict[int, Polygon], drivable: MultiPolygon) -> MultiPolygon:
+    """Ribbons along the kerbs of the streets that have one, joined around the corners of the junctions."""
+    ribbons = [
+        _body(road.line, road.street, widen_m=road.street.section.sidewalk_m)
+        for road in roads
+        if road.street.section.sidewalk_m > 0
+    ]
+    corners = [junction.buffer(2.2, quad_segs=8) for junction in junctions.values()]
+    return _multi(shapely.union_all([*ribbons, *corners]).difference(drivable))
+
+
+def lane_polygon(lane: Lane | Connector) -> Points:
+    """Exterior (M, 2) of the lane's area."""
+    return strip(lane.path, -lane.width_m / 2, lane.width_m / 2)
+
+
+def parking_rows(network: RoadNetwork) -> list[tuple[int, Curve, float]]:
+    """Road, centre line and width of every parking lane."""
+    rows = []
+    for i, road in enumerate(network.roads):
+        section = road.street.section
+        if section.parking_right:
+            offset = section.kerb_right_m + section.parking_width_m / 2
+            rows.append((i, road.line.offset(offset), section.parking_width_m))
+        if section.parking_left:
+            offset = section.kerb_left_m - section.parking_width_m / 2
+            rows.append((i, road.line.offset(offset).reversed(), section.parking_width_m))
+    return rows
