@@ -62,12 +62,10 @@ def _source_in(layer: Layer, location: Location) -> str | None:
     source = layer.source
     for part in location:
         source = node.source if isinstance(node, Included) else source
-        if (isinstance(node, dict) and part in node) or (
-            isinstance(node, list) and isinstance(part, int) and part < len(node)
-        ):
-            node = node[part]
-        else:
+        inside = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
+        if not inside:
             return None
+        node = node[part]
     return source
 
 
