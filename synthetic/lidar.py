@@ -62,8 +62,9 @@ def scan_lidar(
     kept = (distance_m > RANGE_M[0]) & (distance_m < RANGE_M[1]) & (rng.random(distance_m.shape) > lost)
     rings = np.broadcast_to(np.arange(NUM_BEAMS, dtype=np.float32), kept.shape)
     points = in_lidar * noisy_m[..., None]
-    cloud = np.concatenate([points, np.rint(noisy_intensity)[..., None], rings[..., None]], axis=-1)[kept]
-    return cloud.astype(np.float32)
+    cloud = np.concatenate([points, np.rint(noisy_intensity)[..., None], rings[..., None]], axis=-1)
+    echoes: NDArray[np.float32] = cloud[kept].astype(np.float32)
+    return echoes
 
 
 def _beam_directions(num_azimuth: int) -> NDArray[np.float64]:

@@ -72,23 +72,24 @@ def _truth(surface: Surface, grid: RayGrid, seen: Visibility) -> tuple[NDArray[n
 def _shade(surface: Surface, solids: Sequence[Solid], light: Radiance, grid: RayGrid, seen: Visibility) -> Rgb:
     """Linear colour (H, W, 3) of every ray."""
     shadows = cast_shadows(solids, light.sun_direction, _shadow_centre(grid))
-    colour = np.empty((*grid.shape, 3), np.float32)
+    colour = np.zeros((*grid.shape, 3), np.float32)
     rows, ground = shade_ground(surface, shadows, light, grid)
     colour[rows] = ground
     flat, owner = colour.reshape(-1, 3), seen.owner.ravel()
     if len(where := np.flatnonzero(owner >= 0)):
-        flat[where] = shade_solids(surface.grain, light, grid, seen, where)
-    below = seen.inverse_depth.ravel() > 0
-    _apply_haze(flat, np.flatnonzero(below), light, grid, seen)
-    sky = np.flatnonzero(~below)
+        flat[where] = shade_solids(surface.grain, light, shadows, grid, seen, where)
+    distance_m = _ray_lengths(grid) / np.maximum(seen.inverse_depth, np.float32(1e-4))
+    light.apply_haze(colour, distance_m)
+    sky = np.flatnonzero(seen.inverse_depth.ravel() <= 0)
     flat[sky] = shade_sky(surface, light, _directions(grid, sky) @ grid.directions_from_pixel.T.astype(np.float32))
     return colour
 
 
-def _apply_haze(flat: Rgb, where: NDArray[np.int64], light: Radiance, grid: RayGrid, seen: Visibility) -> None:
-    rays = _directions(grid, where) @ grid.camera_from_pixel.T.astype(np.float32)
-    distance_m = np.linalg.norm(rays, axis=-1) / np.maximum(seen.inverse_depth.ravel()[where], np.float32(1e-4))
-    flat[where] = light.hazed(flat[where], distance_m)
+def _ray_lengths(grid: RayGrid) -> NDArray[np.float32]:
+    """Length (H, W) of the rays whose camera z is 1."""
+    x, y = grid.linear(grid.camera_from_pixel[0]), grid.linear(grid.camera_from_pixel[1])
+    lengths: NDArray[np.float32] = np.sqrt(x * x + y * y + 1)
+    return lengths
 
 
 def _directions(grid: RayGrid, where: NDArray[np.int64]) -> NDArray[np.float32]:

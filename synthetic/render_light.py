@@ -50,11 +50,11 @@ class Radiance:
         direction = np.array(light.sun_direction)
         return cls(direction, sun_rgb, ambient_rgb, zenith_rgb, horizon_rgb, overcast, light.haze_m, light.wetness)
 
-    def hazed(self, colour: Rgb, distance_m: NDArray[np.float32]) -> Rgb:
-        """Colours (..., 3) seen through `distance_m` (...) of air, which takes half of the contrast every haze_m."""
-        kept = np.exp2(-distance_m / np.float32(self.haze_m))[..., None]
-        seen: Rgb = self.horizon + (colour - self.horizon) * kept
-        return seen
+    def apply_haze(self, colour: Rgb, distance_m: NDArray[np.float32]) -> None:
+        """Dims colours (..., 3) seen through `distance_m` (...) of air: half of the contrast is lost every haze_m."""
+        colour -= self.horizon
+        colour *= np.exp2(distance_m * np.float32(-1 / self.haze_m))[..., None]
+        colour += self.horizon
 
 
 def decode(encoded: NDArray[np.uint8] | NDArray[np.float32]) -> Rgb:

@@ -10,6 +10,10 @@ from synthetic.render_light import Rgb
 from synthetic.render_shapes import Material
 
 
+_LEAF_AXES = np.array([[1, 0], [0, 1], [0.7, -0.6]], np.float32)
+"""Takes places on a crown to two coordinates of the noise, so that no side of it shows streaks."""
+
+
 def _random(a: NDArray[np.int64], b: NDArray[np.int64], seed: NDArray[np.int64]) -> Field:
     """A number in 0..1 for each pair of cell indices, by a multiplicative hash."""
     mixed = (a * 73856093) ^ (b * 19349663) ^ (seed * 83492791)
@@ -41,9 +45,9 @@ def _facade(hits: Hits) -> Rgb:
 
 def _foliage(hits: Hits) -> Rgb:
     """Clumps of leaves with dark gaps."""
-    a = hits.on[:, 0] + 0.7 * hits.on[:, 2] + hits.seed.astype(np.float32)
-    b = hits.on[:, 1] - 0.6 * hits.on[:, 2]
-    clumps = 0.6 * hits.noise(a, b, 9) + 0.6 * hits.noise(b, a, 26)
+    a, b = (hits.on @ _LEAF_AXES).T
+    a += hits.seed.astype(np.float32)
+    clumps = 0.6 * hits.noise(a, b, 9.0) + 0.6 * hits.noise(b, a, 26.0)
     share = np.clip(0.62 + clumps, 0, 1)[:, None]
     colour: Rgb = hits.accent + (hits.colour * (1.05 + 0.15 * clumps[:, None]) - hits.accent) * share
     return colour

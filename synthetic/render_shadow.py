@@ -36,6 +36,14 @@ class ShadowMap:
     origin_m: NDArray[np.float64]
     shade: NDArray[np.uint8]
 
+    def sun_hidden_at(self, points_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Hidden share of the sun (N,) at global points (N, 2); 0 beyond the map."""
+        cells = np.floor((points_m - self.origin_m) / CELL_M).astype(np.int64)
+        inside = np.all((cells >= 0) & (cells < NUM_CELLS), axis=-1)
+        i, j = np.where(inside[:, None], cells, 0).T
+        hidden: NDArray[np.float64] = np.where(inside, self.shade[i, j, 0] / 255, 0)
+        return hidden
+
 
 def cast_shadows(
     solids: Sequence[Solid], sun_direction: NDArray[np.float64], centre_m: NDArray[np.float64]

@@ -24,7 +24,7 @@ def relief(semantic: NDArray[np.uint8], resolution_m: float, rng: np.random.Gene
     """Factor (num_x, num_y) on the bare ground's encoded colour, about 1: everything but the tone and the paint."""
     shape = (semantic.shape[0], semantic.shape[1])
     factor = np.ones(shape, np.float32)
-    for cell_m, *strength in ((14.0, 0.07, 0.05, 0.14), (2.5, 0.05, 0.05, 0.12), (0.5, 0.035, 0.04, 0.16)):
+    for cell_m, *strength in ((14.0, 0.07, 0.05, 0.14), (2.5, 0.045, 0.05, 0.12), (0.5, 0.025, 0.03, 0.16)):
         factor += _amplitude(semantic, *strength) * value_noise(rng, shape, cell_m / resolution_m)
     speckle = rng.integers(-127, 128, shape, dtype=np.int8).astype(np.float32)
     speckle *= _amplitude(semantic, 0.06 / 127, 0.05 / 127, 0.2 / 127)
@@ -114,7 +114,7 @@ def paint_coverage(
     a faint trace may be left of lines that were moved: it is no marking.
     """
     shape = (semantic.shape[0], semantic.shape[1])
-    wear = rng.uniform(-0.8, -0.1) + rng.normal(0, 0.18, regions.num_regions)
+    wear = rng.uniform(-0.9, -0.2) + rng.normal(0, 0.18, regions.num_regions)
     opacity = rng.uniform(0.72, 0.98, regions.num_regions)
     streak = value_noise(rng, shape, 6 / resolution_m)
     chips = value_noise(rng, shape, 0.35 / resolution_m)
