@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from scene.errors import InputError
 from stages.prepare.index import Split
@@ -30,13 +29,13 @@ def split_of_scenes(split: Split, version: str, data_root: Path, known: set[str]
     """
     if split == "all_train":
         return dict.fromkeys(sorted(known), "train")
-    lists: Mapping[Any, Sequence[str]]
+    lists: Mapping[str, Sequence[str]]
     if split == "official":
         lists, where = _official(version), f"the devkit's lists for {version}"
     elif split == "dataset":
         lists, where = _from_file(data_root / SPLITS_FILE), str(data_root / SPLITS_FILE)
     else:
-        lists, where = split, "index.split"
+        lists, where = {str(name): scenes for name, scenes in split.items()}, "index.split"
     result: dict[str, str] = {}
     for name in _USED:
         for scene in lists.get(name, ()):
