@@ -1,7 +1,7 @@
 """What a BEV model sees."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,7 +23,7 @@ class CameraFrames:
     image_from_ego: Float[Tensor, "B C 3 4"]
     valid: Bool[Tensor, "B C"]
 
-    def to(self, *args: Any, **kwargs: Any) -> Self:
+    def to(self, *args: Any, **kwargs: Any) -> "CameraFrames":
         """The same frames on another device; only `images` may change its floating type."""
         device = torch.zeros(0).to(*args, **kwargs).device
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}

@@ -1,0 +1,54 @@
+import pytest
+import torch
+from transformers.models.deformable_detr.modeling_deformable_detr import MultiScaleDeformableAttention
+
+from models.bev.deformable import SamplingHead, deformable_sample, softmax_over_samples
+
+
+def inputs(dtype: torch.dtype = torch.float32) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
+    """Two levels, 3 heads, 5 points; some locations lie outside."""
+    torch.manual_seed(3)
+    values = [torch.randn(2, 12, 6, 9, dtype=dtype), torch.randn(2, 12, 3, 5, dtype=dtype)]
+    locations = torch.rand(2, 7, 3, 2, 5, 2, dtype=dtype) * 1.4 - 0.2
+    weights = torch.randn(2, 7, 3, 2, 5, dtype=dtype).flatten(-2).softmax(-1).view(2, 7, 3, 2, 5)
+    return values, locations, weights
+
+
+def test_equals_that_of_transformers() -> None:
+    values, locations, weights = inputs()
+    shapes = [tuple(v.shape[-2:]) for v in values]
+    flat = torch.cat([v.flatten(2) for v in values], dim=2).transpose(1, 2).unflatten(-1, (3, -1))
+    expected = MultiScaleDeformableAttention()(flat, torch.tensor(shapes), shapes, None, locations, weights, 64)
+    torch.testing.assert_close(deformable_sample(values, locations, weights), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_gradient_is_that_of_finite_differences() -> None:
+    values, locations, weights = inputs(torch.float64)
+    for tensor in (*values, locations, weights):
+        tensor.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda fine, coarse, where, weight: deformable_sample([fine, coarse], where, weight),
+        (*values, locations, weights),
+    )
+
+
+def test_location_of_a_cell_centre_reads_that_cell() -> None:
+    value = torch.arange(12.0).view(1, 1, 3, 4)
+    location = torch.tensor([(2 + 0.5) / 4, (1 + 0.5) / 3]).view(1, 1, 1, 1, 1, 2)
+    assert deformable_sample([value], location, torch.ones(1, 1, 1, 1, 1)).item() == pytest.approx(6.0)
+
+
+def test_initial_offsets_point_into_one_direction_per_head_and_repeat_for_each_group() -> None:
+    head = SamplingHead(8, num_heads=4, num_levels=2, num_points=6, shared_by=3, spread_cells=0.5)
+    offsets, logits = head(torch.randn(2, 5, 8))
+    groups = offsets.unflatten(4, (3, 2))
+    assert (groups == groups[:, :, :, :, :1]).all()
+    expected = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
+    torch.testing.assert_close(groups[0, 0, :, 0, 0, 0], 0.5 * expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(groups[0, 0, :, 1, 2, 1], expected, atol=1e-6, rtol=0)
+    assert softmax_over_samples(logits).sum((-1, -2)).allclose(torch.ones(2, 5, 4))
+
+
+def test_points_that_the_groups_cannot_share_are_refused() -> None:
+    with pytest.raises(ValueError, match="shared"):
+        SamplingHead(8, num_heads=4, num_levels=1, num_points=6, shared_by=4, spread_cells=1.0)
