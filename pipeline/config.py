@@ -56,6 +56,7 @@ class Experiment(Settings):
         data: see `Data`.
         grid: BEV grid of labels, model and scores.
         label_schema: `schema` in the file: the BEV classes.
+        label_hw_px: (height, width) of the teacher's label images.
         model: the BEV model.
         arms: rows of the result table.
         seeds: every arm is trained once per seed.
@@ -69,6 +70,7 @@ class Experiment(Settings):
     data: Data
     grid: BevGrid = BevGrid()
     label_schema: Annotated[LabelSchema | None, Field(alias="schema")] = None
+    label_hw_px: tuple[int, int] | None = None
     model: BevFormerConfig | None = None
     arms: tuple[Arm, ...] = ()
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)

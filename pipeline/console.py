@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.execute import Outcome
-from pipeline.status import SHORT, StepStatus
+from pipeline.status import SHORT, StepStatus, source_note
 from stages.learn.report.table import Score
 
 COLOURS = {"cached": "green", "made": "bold cyan", "partial": "yellow", "missing": "red"}
@@ -17,8 +17,12 @@ def step_line(outcome: Outcome) -> Text:
     """State, step, seconds and key of one finished step."""
     state = "made" if outcome.built else "cached"
     seconds = f"{outcome.wall_s:8.1f} s" if outcome.built else " " * 10
+    note = source_note(outcome.changed_sources)
     return Text.assemble(
-        (f"{state:<7}", COLOURS[state]), f"{outcome.step.name:<40}{seconds}  ", (outcome.artifact.key[:SHORT], "dim")
+        (f"{state:<7}", COLOURS[state]),
+        f"{outcome.step.name:<40}{seconds}  ",
+        (outcome.artifact.key[:SHORT], "dim"),
+        (f"  {note}" if note else "", "yellow"),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cache.keys import KeySpec
+from cache.sources import changed_sources
 from cache.store import Artifact, Store
 from pipeline.keys import keyed, missing_inputs
 from pipeline.plan import Plan
@@ -22,7 +23,7 @@ class StepStatus:
         stage: the stage's name.
         state: "partial" where a killed run left finished units of work.
         key: the cache key, None where an input is not known yet.
-        why: for a step that is not cached, what keeps it from being so.
+        why: for a step that is not cached, what keeps it from being so; for a cached one, whether its source changed.
     """
 
     step: str
@@ -46,7 +47,8 @@ def survey(plan: Plan, store: Store) -> list[StepStatus]:
         artifact = store.get(spec.key)
         if artifact is not None:
             known[step.name] = artifact
-            result.append(StepStatus(step.name, step.stage.name, "cached", spec.key, ""))
+            note = source_note(changed_sources(artifact.manifest, step.stage.sources))
+            result.append(StepStatus(step.name, step.stage.name, "cached", spec.key, note))
             continue
         progress = store.progress(spec)
         state: State = "partial" if progress.state == "partial" else "missing"
@@ -64,6 +66,14 @@ def reason(spec: KeySpec, earlier: Sequence[Artifact]) -> str:
     changes = {a.key: _differences(_ingredients(a.manifest.spec), wanted) for a in same_stage}
     nearest = min(changes, key=lambda key: (len(changes[key]), key))
     return f"differs from {nearest[:SHORT]} in " + "; ".join(changes[nearest])
+
+
+def source_note(changed: Sequence[str]) -> str:
+    """A warning where source files differ from those that made a cached result; empty where none does."""
+    if not changed:
+        return ""
+    more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    return f"made by other source ({changed[0]}{more}): raise the stage's version if results differ"
 
 
 def _ingredients(spec: KeySpec) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pipeline.config import Experiment
 from pipeline.faults import check_keys, parse_settings
 from pipeline.layers import Layers, Location
 from pipeline.plan import Plan, Step
-from pipeline.table import STAGES, stage
+from pipeline.table import STAGES, roles, stage
 from scene.errors import InputError
 from scene.settings import Settings
 from stages.learn.report import Arm
@@ -55,7 +55,9 @@ def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
     if arm.label_fraction > 0:
         start = {"pretrain": model["model"]} if model else {}
         name = f"finetune:{arm.name}:{seed}"
-        model = {"model": draft.add("finetune", name, start, seed=seed, label_fraction=arm.label_fraction)}
+        init = "pretrained" if arm.pretrained else "random"
+        own = {"seed": seed, "init": init, "label_fraction": arm.label_fraction}
+        model = {"model": draft.add("finetune", name, start, **own)}
     return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, seed=seed)
 
 
@@ -94,7 +96,7 @@ class _Draft:
         described = stage(stage_name)
         settings = self._settings(stage_name, own)
         filled = dict(inputs or {})
-        for role in (*described.inputs, *getattr(getattr(settings, "objective", None), "needs", ())):
+        for role in roles(stage_name, settings):
             plain = role.removesuffix("?")
             if plain in STAGES and plain not in filled and (plain == role or self._offers(plain)):
                 filled[plain] = self.prepared(plain)
@@ -130,8 +132,10 @@ class _Draft:
 def _shared_settings(experiment: Experiment) -> dict[str, Any]:
     """What is written once and handed to every stage that has a field of that name."""
     shared: dict[str, Any] = {"grid": experiment.grid.canonical()}
+    if experiment.label_hw_px is not None:
+        shared["label_hw_px"] = experiment.label_hw_px
     if experiment.label_schema is not None:
-        shared["label_schema"] = experiment.label_schema.canonical()
+        shared["schema"] = shared["label_schema"] = experiment.label_schema.canonical()
     if experiment.model is not None:
         shared["model"] = experiment.model.canonical()
     return shared
