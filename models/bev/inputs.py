@@ -48,3 +48,11 @@ class Clip:
     def current(self) -> CameraFrames:
         """The newest keyframe."""
         return self.frames[-1]
+
+    def to(self, device: torch.device) -> "Clip":
+        """The same clips on another device."""
+        return Clip(
+            frames=tuple(frame.to(device) for frame in self.frames),
+            ego_from_previous=tuple(motion.to(device) for motion in self.ego_from_previous),
+            has_previous=tuple(mask.to(device) for mask in self.has_previous),
+        )

@@ -40,15 +40,10 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        clip = Clip(
-            frames=tuple(f.to(device) for f in self.clip.frames),
-            ego_from_previous=tuple(t.to(device) for t in self.clip.ego_from_previous),
-            has_previous=tuple(t.to(device) for t in self.clip.has_previous),
-        )
         targets = {name: value.to(device) for name, value in self.targets.items()}
         return replace(
             self,
-            clip=clip,
+            clip=self.clip.to(device),
             targets=targets,
             bev_class=self.bev_class.to(device),
             labelled=self.labelled.to(device),

@@ -1,0 +1,43 @@
+"""Evaluation: a trained model, or an untrained one, against the BEV labels of a split."""
+
+from typing import Annotated
+
+from pydantic import Field, PositiveInt
+
+from models.bev.config import BevFormerConfig
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+from scene.settings import Settings
+from stages.stage import Stage
+
+
+class EvaluateSettings(Settings):
+    """What is scored.
+
+    Attributes:
+        model: the trunk that the weights belong to.
+        grid, label_schema: of labels and predictions.
+        split: the scenes.
+        every: score every n-th frame of the split, counted in the order of the dataset index.
+        seed: of the random weights, where no trained model comes in.
+        batch_size: clips that are predicted together.
+    """
+
+    model: BevFormerConfig
+    grid: BevGrid
+    label_schema: LabelSchema
+    split: str = "val"
+    every: PositiveInt = 1
+    seed: int = 0
+    batch_size: Annotated[int, Field(ge=1)] = 4
+
+
+STAGE = Stage(
+    name="evaluate",
+    version=1,
+    settings=EvaluateSettings,
+    inputs=("index", "geometry", "teacher_labels", "bev_labels", "model?"),
+    entry="stages.learn.evaluate.run:run",
+    reads_data=True,
+    sources=("stages.learn.evaluate", "trainer", "models.bev", "models.objectives", "scene"),
+)

@@ -1,0 +1,141 @@
+"""Predicts every frame of a split and scores the predictions."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from tqdm import tqdm
+
+from cache.arrays import ArraySpec, create_arrays, open_arrays
+from cache.durable import write_atomically
+from models.objectives.frames import ClipArrays
+from models.objectives.segmentation import make_decoder
+from scene.errors import InputError
+from scene.labels import NEVER_WRITTEN
+from stages.learn.evaluate import EvaluateSettings
+from stages.learn.evaluate.visibility import cell_visibility
+from stages.stage import StageRun
+from trainer.batches import ahead, collate_clip
+from trainer.learner import Learner
+from trainer.metrics import Scores
+from trainer.network import load_network, new_trunk
+from trainer.process import choose_device
+from trainer.reader import FrameReader, Sources
+
+FRAMES_PER_SHARD = 64
+
+
+def run(stage_run: StageRun) -> Mapping[str, Any]:
+    """Writes scores.json, and predictions.zarr: `frame` i8 (N,) rows of the index, `class_id` u1 (N, X, Y).
+
+    Raises:
+        InputError: if the split has no frames, or the model is of other settings.
+    """
+    settings: EvaluateSettings = stage_run.settings
+    reader = _reader(stage_run)
+    frames = reader.index.frames_of_split(settings.split)[:: settings.every]
+    if len(frames) == 0:
+        raise InputError(f"no frame is in the split {settings.split!r}", where="dataset index", fix="check the splits")
+    device = choose_device(stage_run.runtime.device)
+    network = _network(stage_run).to(device).eval()
+    intrinsics = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")["image_from_camera"]
+    scores = Scores(settings.label_schema, settings.grid)
+    predicted = np.zeros((len(frames), *settings.grid.shape), np.uint8)
+    bar = tqdm(total=len(frames), desc="evaluate", unit="frame", disable=not stage_run.runtime.progress, delay=2)
+    with bar:
+        done = 0
+        for clips in _clips(reader, frames, settings.batch_size):
+            for clip, prediction in zip(clips, _predict(network, clips, device), strict=True):
+                row = int(frames[done])
+                visibility = _visibility(reader, row, np.asarray(intrinsics[row]))
+                assert clip.bev_class is not None
+                scores.add(prediction, clip.bev_class, visibility)
+                predicted[done] = prediction
+                done += 1
+                bar.update()
+    _write_predictions(stage_run, frames, predicted)
+    summary = scores.summary()
+    write_atomically(stage_run.build.path / "scores.json", (json.dumps(summary, indent=1) + "\n").encode())
+    return {"miou": summary["miou"], "frames": len(frames)}
+
+
+def _reader(stage_run: StageRun) -> FrameReader:
+    if stage_run.data_root is None:
+        raise InputError("evaluation reads images, but no data set folder is given", where="data.root", fix="set it")
+    settings: EvaluateSettings = stage_run.settings
+    folders = {role: artifact.path for role, artifact in stage_run.inputs.items()}
+    sources = Sources(
+        index=folders["index"],
+        geometry=folders["geometry"],
+        data_root=stage_run.data_root,
+        teacher_labels=folders["teacher_labels"],
+        bev_labels=folders["bev_labels"],
+    )
+    model = settings.model
+    return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
+
+
+def _network(stage_run: StageRun) -> nn.Module:
+    """Trunk and decoder with the weights of the input `model`, random ones where there is none."""
+    settings: EvaluateSettings = stage_run.settings
+    trunk = new_trunk(settings.model, settings.grid, settings.seed)
+    heads = nn.ModuleDict({"decoder": make_decoder(trunk, len(settings.label_schema.classes))})
+    learner = Learner(trunk, heads, None, None)
+    if "model" in stage_run.inputs:
+        folder = stage_run.inputs["model"].path
+        weights = load_network(folder, settings.model, settings.grid, settings.label_schema)
+        if not any(name.startswith("heads.decoder.") for name in weights):
+            raise InputError("the model predicts no BEV classes", where=str(folder), fix="fine-tune it first")
+        learner.load_pretrained(weights)
+    return learner
+
+
+def _clips(reader: FrameReader, frames: NDArray[np.int64], batch_size: int) -> Iterator[list[ClipArrays]]:
+    def read(start: int) -> list[ClipArrays]:
+        chosen = frames[start : start + batch_size]
+        return [reader.clip(int(f), with_labels=False, with_bev=True) for f in chosen]
+
+    return ahead(read, range(0, len(frames), batch_size))
+
+
+@torch.inference_mode()
+def _predict(network: nn.Module, clips: list[ClipArrays], device: torch.device) -> NDArray[np.uint8]:
+    """Class ids (B, X, Y) by arg-max."""
+    assert isinstance(network, Learner)
+    clip = collate_clip(clips).to(device)
+    logits = network.heads["decoder"](network.trunk(clip)[-1])
+    class_id: NDArray[np.uint8] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+    return class_id
+
+
+def _visibility(reader: FrameReader, row: int, image_from_camera: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return cell_visibility(
+        reader.image_labels(row).class_id,
+        image_from_camera,
+        reader.camera_from_ego(row),
+        reader.seen_by_camera(row),
+        reader.grid,
+    )
+
+
+def _write_predictions(stage_run: StageRun, frames: NDArray[np.int64], predicted: NDArray[np.uint8]) -> None:
+    num_frames, *shape = predicted.shape
+    specs = [
+        ArraySpec("frame", (num_frames,), "i8", (num_frames,), None, ("prediction",), -1),
+        ArraySpec(
+            "class_id",
+            predicted.shape,
+            "u1",
+            (1, *shape),
+            (FRAMES_PER_SHARD, *shape),
+            ("prediction", "x", "y"),
+            NEVER_WRITTEN,
+        ),
+    ]
+    group = create_arrays(stage_run.build.path / "predictions.zarr", specs)
+    group["frame"][:] = frames
+    group["class_id"][:] = predicted

@@ -1,0 +1,82 @@
+"""Fine-tuning: a BEV model learns from the BEV labels of some scenes, from random or from pretrained weights."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from models.bev.config import BevFormerConfig
+from models.objectives.choice import ObjectiveChoice, ObjectiveConfig
+from models.objectives.reprojection.config import ReprojectionConfig
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+from scene.settings import Settings
+from stages.stage import Stage
+from trainer.settings import AugmentSettings, OptimiserSettings, SupervisedSettings
+
+
+class FinetuneSettings(Settings):
+    """What is fine-tuned, and how.
+
+    Attributes:
+        model: the trunk.
+        grid, label_schema: of the BEV prediction.
+        init: weights at the start, random or those of the input `pretrain`.
+        label_fraction: of the split's scenes whose BEV labels are used, at least one scene; smaller ones are nested
+            in larger ones.
+        subset_seed: which scenes; not the seed of the training, so that repeated trainings see the same labels.
+        keep_objective_weight: in pretrained arms, half of each batch are frames of any scene of the split, on which
+            the pretraining objective goes on with this weight, so that what it taught is not forgotten; 0: labels
+            only, in the whole batch.
+        kept_objective: the pretraining objective that goes on, for `keep_objective_weight`.
+        supervised: the loss against BEV labels.
+        from_random, from_pretrained: how to optimise, for either `init`.
+        augment: see there.
+        split: the scenes.
+        seed: of weights, samples and augmentation.
+    """
+
+    model: BevFormerConfig
+    grid: BevGrid
+    label_schema: LabelSchema
+    init: Literal["random", "pretrained"] = "random"
+    label_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    subset_seed: int = 0
+    keep_objective_weight: Annotated[float, Field(ge=0)] = 1.0
+    kept_objective: ObjectiveChoice = ReprojectionConfig()
+    supervised: SupervisedSettings = SupervisedSettings()
+    from_random: OptimiserSettings = OptimiserSettings(learning_rate=2e-3, backbone_factor=1.0)
+    from_pretrained: OptimiserSettings = OptimiserSettings(steps=150, learning_rate=1e-3, backbone_factor=1.0)
+    augment: AugmentSettings = AugmentSettings()
+    split: str = "train"
+    seed: int = 0
+
+    @property
+    def optimiser(self) -> OptimiserSettings:
+        """The one that `init` asks for."""
+        return self.from_pretrained if self.init == "pretrained" else self.from_random
+
+    @property
+    def objective(self) -> ObjectiveConfig | None:
+        """The pretraining objective that takes part in this arm, and whose needs the plan has to meet."""
+        return self.kept_objective if self.init == "pretrained" and self.keep_objective_weight > 0 else None
+
+    def canonical(self) -> dict[str, Any]:
+        """Without what plays no part in this arm, so that changing it does not train the arm anew."""
+        values = super().canonical()
+        values.pop("from_random" if self.init == "pretrained" else "from_pretrained")
+        if self.objective is None:
+            values.pop("kept_objective")
+            values.pop("keep_objective_weight")
+        return values
+
+
+STAGE = Stage(
+    name="finetune",
+    version=1,
+    settings=FinetuneSettings,
+    inputs=("index", "geometry", "bev_labels", "pretrain?"),
+    entry="stages.learn.finetune.run:run",
+    reads_data=True,
+    sources=("stages.learn.finetune", "stages.training", "trainer", "models.bev", "models.objectives", "scene"),
+)
+"""Beside these inputs it reads those that `settings.objective.needs` names, where an objective is kept."""

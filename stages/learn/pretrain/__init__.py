@@ -1,0 +1,44 @@
+"""Pretraining: a BEV model learns from teacher labels and geometry alone, without any BEV label."""
+
+from models.bev.config import BevFormerConfig
+from models.objectives.choice import ObjectiveChoice
+from models.objectives.reprojection.config import ReprojectionConfig
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+from scene.settings import Settings
+from stages.stage import Stage
+from trainer.settings import AugmentSettings, OptimiserSettings
+
+
+class PretrainSettings(Settings):
+    """What is pretrained, and how.
+
+    Attributes:
+        model: the trunk.
+        grid, label_schema: of the BEV prediction.
+        objective: what it learns from; any of `models.objectives.OBJECTIVES`.
+        optimiser, augment: see there.
+        split: the scenes that it sees.
+        seed: of weights, samples and augmentation.
+    """
+
+    model: BevFormerConfig
+    grid: BevGrid
+    label_schema: LabelSchema
+    objective: ObjectiveChoice = ReprojectionConfig()
+    optimiser: OptimiserSettings = OptimiserSettings(learning_rate=4e-3, backbone_factor=1.0)
+    augment: AugmentSettings = AugmentSettings()
+    split: str = "train"
+    seed: int = 0
+
+
+STAGE = Stage(
+    name="pretrain",
+    version=1,
+    settings=PretrainSettings,
+    inputs=("index", "geometry"),
+    entry="stages.learn.pretrain.run:run",
+    reads_data=True,
+    sources=("stages.learn.pretrain", "stages.training", "trainer", "models.bev", "models.objectives", "scene"),
+)
+"""Beside these inputs it reads those that `settings.objective.needs` names."""

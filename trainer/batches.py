@@ -1,0 +1,183 @@
+"""The batch of every step: a pure function of (seed, step), made ahead of time by threads.
+
+Threads, because all that takes time here (JPEG and Zstandard decoding, resizing, numpy) releases the interpreter lock,
+and because nothing then has to be forked, spawned, pickled or read twice: one memory cache serves all.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.bev.inputs import CameraFrames, Clip
+from models.objectives.base import Batch, Objective, Targets
+from models.objectives.frames import ClipArrays
+from trainer.augment import augmented
+from trainer.reader import FrameReader
+from trainer.settings import AugmentSettings
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+"""Of ImageNet, as the published backbones want them."""
+
+STEPS_AHEAD = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Frames that samples are drawn from.
+
+    Attributes:
+        frames: rows of the dataset index.
+        per_batch: samples of each batch that come from here.
+        labelled: whether their BEV labels are used.
+        prepared: whether the objective prepares targets for them.
+    """
+
+    frames: NDArray[np.int64]
+    per_batch: int
+    labelled: bool
+    prepared: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BatchMaker:
+    """Makes the batch of any step.
+
+    Attributes:
+        reader: where frames come from.
+        pools: what a batch consists of, in this order.
+        objective: prepares targets; None where none takes part.
+        augment: random changes.
+        seed: of draws and changes.
+        rank, world_size: this process makes samples rank, rank + world_size, ... of the batch, so that all processes
+            together make the batch that one would.
+    """
+
+    reader: FrameReader
+    pools: tuple[Pool, ...]
+    objective: Objective | None
+    augment: AugmentSettings
+    seed: int
+    rank: int = 0
+    world_size: int = 1
+
+    def draws(self, step: int) -> list[tuple[int, Pool]]:
+        """(frame, pool) of every sample of a step: each pool is walked through in a new random order every epoch."""
+        drawn = []
+        for number, pool in enumerate(self.pools):
+            for place in range(step * pool.per_batch, (step + 1) * pool.per_batch):
+                epoch, position = divmod(place, len(pool.frames))
+                order = _order(self.seed, number, epoch, len(pool.frames))
+                drawn.append((int(pool.frames[order[position]]), pool))
+        return drawn
+
+    def batch(self, step: int) -> Batch:
+        """This process's part of the batch of a step."""
+        samples = []
+        for place, (frame, pool) in enumerate(self.draws(step)):
+            if place % self.world_size == self.rank:
+                random = np.random.default_rng([self.seed, step, place])
+                samples.append(self._sample(frame, pool, random))
+        targets = [t for _, t, _ in samples if t]
+        # A sample without targets borrows the shapes of one that has them; the loss leaves it out.
+        filled = [t or {k: np.zeros_like(v) for k, v in targets[0].items()} if targets else {} for _, t, _ in samples]
+        return collate([c for c, _, _ in samples], filled, [f for _, _, f in samples])
+
+    def _sample(self, frame: int, pool: Pool, random: np.random.Generator) -> tuple[ClipArrays, Targets, int]:
+        prepares = self.objective is not None and pool.prepared
+        needs_labels = self.objective is not None and prepares and "teacher_labels" in self.objective.needs
+        clip = self.reader.clip(frame, with_labels=needs_labels, with_bev=pool.labelled)
+        clip = augmented(clip, list(self.reader.index.camera_names), self.augment, random)
+        targets = self.objective.prepare(clip, random) if self.objective is not None and prepares else {}
+        return clip, targets, frame
+
+    def calibration_samples(self, count: int) -> list[Targets]:
+        """Targets of frames evenly spaced over the pools with an objective, not augmented; the same on every call."""
+        if self.objective is None:
+            return []
+        frames = np.concatenate([p.frames for p in self.pools if p.prepared])
+        chosen = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+        needs_labels = "teacher_labels" in self.objective.needs
+        clips = (self.reader.clip(int(f), with_labels=needs_labels, with_bev=False) for f in chosen)
+        return [self.objective.prepare(clip, np.random.default_rng([self.seed, i])) for i, clip in enumerate(clips)]
+
+
+@lru_cache(maxsize=64)
+def _order(seed: int, pool: int, epoch: int, length: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, pool, epoch]).permutation(length)
+
+
+def prefetched(maker: BatchMaker, first_step: int, num_steps: int) -> Generator[Batch, None, None]:
+    """The batches of steps `first_step` to `num_steps` - 1, made ahead of time."""
+    return ahead(maker.batch, range(first_step, num_steps))
+
+
+def ahead(make: Callable[[int], T], numbers: Iterable[int]) -> Generator[T, None, None]:
+    """`make(n)` for every number in order, computed by threads up to `STEPS_AHEAD` ahead of where it is needed.
+
+    An error is raised where its value is due.
+    """
+    pool = ThreadPoolExecutor(max_workers=min(STEPS_AHEAD, os.cpu_count() or 1), thread_name_prefix="ahead")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for number in numbers:
+            waiting.append(pool.submit(make, number))
+            if len(waiting) > STEPS_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def collate(clips: Sequence[ClipArrays], targets: Sequence[Targets], frames: Sequence[int]) -> Batch:
+    """Stacks samples into tensors."""
+    unlabelled = np.zeros_like(clips[0].current.seen, dtype=np.uint8)
+    bev = [unlabelled if clip.bev_class is None else clip.bev_class for clip in clips]
+    return Batch(
+        clip=collate_clip(clips),
+        targets={name: _stack([t[name] for t in targets]) for name in targets[0]},
+        bev_class=_stack(bev),
+        labelled=torch.tensor([clip.bev_class is not None for clip in clips]),
+        frame=torch.tensor(list(frames)),
+    )
+
+
+def collate_clip(clips: Sequence[ClipArrays]) -> Clip:
+    """Clips of equal length as one batch, images normalised."""
+    times = range(len(clips[0].frames))
+    return Clip(
+        frames=tuple(
+            CameraFrames(
+                images=normalised([clip.frames[t].images for clip in clips]),
+                image_from_ego=_stack([clip.frames[t].image_from_ego for clip in clips]).float(),
+                valid=_stack([clip.frames[t].valid for clip in clips]),
+            )
+            for t in times
+        ),
+        ego_from_previous=tuple(_stack([c.ego_from_previous[t] for c in clips]).float() for t in times[:-1]),
+        has_previous=tuple(torch.tensor([c.has_previous[t] for c in clips]) for t in times[:-1]),
+    )
+
+
+def normalised(images: Sequence[NDArray[np.uint8]]) -> Float[Tensor, "B C 3 h w"]:
+    """RGB images (C, h, w, 3) of B clips as the network wants them."""
+    stacked = _stack(images).permute(0, 1, 4, 2, 3).float()
+    mean, std = (torch.tensor(v)[:, None, None] * 255 for v in (IMAGE_MEAN, IMAGE_STD))
+    return (stacked - mean) / std
+
+
+def _stack(arrays: Sequence[NDArray[np.generic]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))

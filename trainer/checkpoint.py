@@ -1,0 +1,66 @@
+"""What a killed training goes on from, and the weights that it ends with."""
+
+import io
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from cache.durable import write_atomically
+from scene.errors import InputError
+
+CHECKPOINT_FILE = "checkpoint.pt"
+WEIGHTS_FILE = "model.safetensors"
+MODEL_FILE = "model.json"
+HISTORY_FILE = "history.jsonl"
+
+
+def save_checkpoint(file: Path, state: Mapping[str, Any]) -> None:
+    """Replaces the checkpoint by tensors and plain values, whole or not at all."""
+    stream = io.BytesIO()
+    torch.save(dict(state), stream)
+    write_atomically(file, stream.getvalue())
+
+
+def load_checkpoint(file: Path) -> dict[str, Any] | None:
+    """What `save_checkpoint` wrote, on the CPU; None where there is nothing. No code in the file is run."""
+    if not file.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise InputError("damaged checkpoint", where=str(file), fix="delete it to start this training anew") from error
+    return state
+
+
+def save_model(folder: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    """Writes the weights and, last, what they are weights of."""
+    tensors = {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)}
+    write_atomically(folder / WEIGHTS_FILE, save(tensors))
+    write_atomically(folder / MODEL_FILE, (json.dumps(description, indent=1, sort_keys=True) + "\n").encode())
+
+
+def save_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes one line of JSON for each row."""
+    lines = [json.dumps(dict(row)) + "\n" for row in history]
+    write_atomically(folder / HISTORY_FILE, "".join(lines).encode())
+
+
+def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and description that `save_model` wrote.
+
+    Raises:
+        InputError: if they are missing or damaged.
+    """
+    try:
+        weights = load_file(folder / WEIGHTS_FILE)
+        description: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError("model weights are missing or damaged", where=str(folder), fix="train again") from error
+    return weights, description

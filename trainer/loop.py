@@ -1,0 +1,181 @@
+"""The training loop: the same weights, bit for bit on one machine's CPU, however often it was killed in between."""
+
+import math
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from models.objectives.base import Batch, Losses
+from scene.errors import InputError
+from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.learner import Learner
+from trainer.process import Process
+from trainer.settings import OptimiserSettings
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: optimisation steps done.
+        history: one row of mean losses per `log_every` steps.
+        sums: of the losses since the last row.
+        average: moving average of the weights, empty where not wanted.
+    """
+
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One training.
+
+    Attributes:
+        learner: what is trained; on the process's device.
+        batches: gives the batches from a step on.
+        settings: see `OptimiserSettings`.
+        seed: of everything random inside a step.
+        checkpoint: file of the checkpoint.
+        process: which process this is, and how it runs.
+        title: of the progress bar.
+    """
+
+    learner: Learner
+    batches: Callable[[int], Generator[Batch, None, None]]
+    settings: OptimiserSettings
+    seed: int
+    checkpoint: Path
+    process: Process
+    title: str = "train"
+
+    def run(self) -> list[dict[str, float]]:
+        """Trains to the last step, from the checkpoint where there is one. Returns the history.
+
+        The learner ends with the resulting weights.
+
+        Raises:
+            InputError: if the loss is no longer finite.
+        """
+        optimiser = make_optimiser(self.learner, self.settings)
+        progress = self._restore(optimiser)
+        network = self._distributed()
+        self.learner.train()
+        saved_at_s = time.monotonic()
+        bar = tqdm(
+            total=self.settings.steps,
+            initial=progress.step,
+            desc=self.title,
+            unit="step",
+            disable=not (self.process.progress and self.process.is_first),
+        )
+        with closing(self.batches(progress.step)) as batches, bar:
+            for batch in batches:
+                losses = self._step(network, optimiser, batch, progress.step)
+                self._account(progress, losses, bar)
+                if time.monotonic() - saved_at_s >= self.process.checkpoint_seconds:
+                    self._save(optimiser, progress)
+                    saved_at_s = time.monotonic()
+        if progress.average:
+            self.learner.load_weights(progress.average)
+        return progress.history
+
+    def _step(self, network: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, step: int) -> Losses:
+        self.process.check_launcher()
+        seed_step(self.seed, step)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings, step) * group["factor"]
+        autocast = self.settings.precision == "bfloat16" and self.process.device.type == "cuda"
+        with torch.autocast(self.process.device.type, dtype=torch.bfloat16, enabled=autocast):
+            losses: Losses = network(batch.to(self.process.device))
+        optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
+        optimiser.step()
+        return losses
+
+    def _account(self, progress: Progress, losses: Losses, bar: "tqdm[Any]") -> None:
+        progress.step += 1
+        for name, value in self.process.mean({"total": losses.total.detach(), **losses.parts}).items():
+            progress.sums[name] = progress.sums.get(name, 0.0) + value
+        if not math.isfinite(progress.sums["total"]):
+            raise InputError(f"the loss is not finite at step {progress.step}", fix="lower the learning rate")
+        if self.settings.average_decay > 0:
+            update_average(progress.average, self.learner.weights(), self.settings.average_decay, progress.step)
+        since = (progress.step - 1) % self.settings.log_every + 1
+        bar.update()
+        bar.set_postfix({name: f"{value / since:.3f}" for name, value in progress.sums.items()}, refresh=False)
+        if since == self.settings.log_every or progress.step == self.settings.steps:
+            means = {name: value / since for name, value in progress.sums.items()}
+            progress.history.append(
+                {"step": progress.step, "learning_rate": learning_rate(self.settings, progress.step - 1), **means}
+            )
+            progress.sums.clear()
+
+    def _save(self, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+        if self.process.is_first:
+            state = {"weights": self.learner.weights(), "optimiser": optimiser.state_dict(), **vars(progress)}
+            save_checkpoint(self.checkpoint, state)
+
+    def _restore(self, optimiser: torch.optim.Optimizer) -> Progress:
+        state = load_checkpoint(self.checkpoint)
+        if state is None:
+            return Progress()
+        self.learner.load_weights(state.pop("weights"))
+        optimiser.load_state_dict(state.pop("optimiser"))
+        return Progress(**state)
+
+    def _distributed(self) -> nn.Module:
+        if self.process.world_size == 1:
+            return self.learner
+        # Which parameters a step uses may change: a first frame has no past, a batch may have no labelled sample.
+        return DistributedDataParallel(self.learner, find_unused_parameters=True, broadcast_buffers=False)
+
+
+def make_optimiser(learner: Learner, settings: OptimiserSettings) -> torch.optim.AdamW:
+    """AdamW with the backbone's own learning rate, and weight decay on matrices and kernels only."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in learner.named_parameters():
+        if parameter.requires_grad:
+            factor = settings.backbone_factor if name.startswith("trunk.backbone.") else 1.0
+            decay = settings.weight_decay if parameter.ndim > 1 and "embedding" not in name else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": p, "factor": factor, "weight_decay": decay} for (factor, decay), p in groups.items()],
+        lr=settings.learning_rate,
+    )
+
+
+def learning_rate(settings: OptimiserSettings, step: int) -> float:
+    """Of a step: linear warm-up, then half a cosine to 0 after the last step."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seeds torch for one step, so that no random state has to be kept. All processes draw the same."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+
+
+def update_average(average: dict[str, Tensor], weights: dict[str, Tensor], decay: float, step: int) -> None:
+    """Moves the average towards the weights; early steps, with less to average over, move it further."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for name, value in weights.items():
+        if name in average and value.is_floating_point():
+            average[name].lerp_(value.detach(), 1 - decay)
+        else:
+            average[name] = value.detach().clone()

@@ -1,0 +1,76 @@
+"""Scores of BEV predictions: intersection over union by class, distance and visibility."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene.grid import BevGrid
+from scene.labels import LabelSchema
+
+DISTANCE_BANDS_M = ((0, 10), (10, 20), (20, 30))
+"""Distance of a cell's centre from the ego origin; corners of the grid beyond 30 m count in the overall score only."""
+
+VISIBILITIES = ("seen", "occluded", "outside")
+SEEN, OCCLUDED, OUTSIDE = range(3)
+"""Whether a camera sees a cell's ground, has it in view behind something, or no camera has it in view."""
+
+
+class Scores:
+    """Counts predictions frame by frame; scores are fractions of 1."""
+
+    def __init__(self, schema: LabelSchema, grid: BevGrid) -> None:
+        self._schema = schema
+        self._num_classes = len(schema.classes)
+        distance_m = grid.distance_m()
+        self._band = np.full(grid.shape, len(DISTANCE_BANDS_M))
+        for i, (near_m, far_m) in enumerate(DISTANCE_BANDS_M):
+            self._band[(distance_m >= near_m) & (distance_m < far_m)] = i
+        shape = (len(VISIBILITIES), len(DISTANCE_BANDS_M) + 1, self._num_classes, self._num_classes)
+        self._counts = np.zeros(shape, np.int64)
+        self._num_frames = 0
+
+    def add(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8], visibility: NDArray[np.uint8]) -> None:
+        """Counts one frame: class ids (X, Y), true class ids (X, Y), and `SEEN`, `OCCLUDED` or `OUTSIDE` (X, Y)."""
+        index = np.ravel_multi_index(
+            (visibility.astype(int), self._band, truth.astype(int), prediction.astype(int)), self._counts.shape
+        )
+        self._counts += np.bincount(index.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
+        self._num_frames += 1
+
+    def summary(self) -> dict[str, Any]:
+        """JSON values: miou, per_class, per_distance, per_visibility, confusion [truth][prediction], num_frames.
+
+        A class that is in neither labels nor predictions has the IoU null; mIoU is the mean over the scored classes
+        that have one, null where none has.
+        """
+        overall = self._counts.sum(axis=(0, 1))
+        by_band, by_visibility = self._counts.sum(axis=0), self._counts.sum(axis=1)
+        bands = {f"{near}-{far} m": by_band[i] for i, (near, far) in enumerate(DISTANCE_BANDS_M)}
+        return {
+            **self._figures(overall),
+            "per_distance": {name: self._figures(counts) for name, counts in bands.items()},
+            "per_visibility": {name: self._figures(by_visibility[i]) for i, name in enumerate(VISIBILITIES)},
+            "classes": list(self._schema.names),
+            "scored": [self._schema.names[i] for i in self._schema.scored_ids],
+            "confusion": overall.tolist(),
+            "num_frames": self._num_frames,
+        }
+
+    def _figures(self, confusion: NDArray[np.int64]) -> dict[str, Any]:
+        iou = class_iou(confusion)
+        scored = [iou[i] for i in self._schema.scored_ids]
+        known = [v for v in scored if v is not None]
+        return {
+            "miou": float(np.mean(known)) if known else None,
+            "per_class": dict(zip(self._schema.names, iou, strict=True)),
+            "num_cells": int(confusion.sum()),
+        }
+
+
+def class_iou(confusion: NDArray[np.int64]) -> Sequence[float | None]:
+    """Intersection over union of each class from a confusion matrix (K, K); None for a class that never occurs."""
+    intersection = np.diag(confusion)
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
+    return [float(i / u) if u > 0 else None for i, u in zip(intersection, union, strict=True)]

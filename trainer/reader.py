@@ -1,0 +1,204 @@
+"""Random access to the frames of a data set: artifacts and image files to arrays."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cache.arrays import open_arrays
+from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels
+from scene.camera import resize_intrinsics
+from scene.errors import InputError
+from scene.frames import FrameIndex
+from scene.grid import BevGrid
+from scene.labels import IGNORE, NEVER_WRITTEN, LabelSchema
+
+CACHE_BYTES = 1 << 30
+"""How much of what was read stays in memory, our choice: the whole of a small data set."""
+
+CONFIDENCE_ONE = 250
+"""The stored value of confidence 1."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Folders of the artifacts that samples are read from, and of the data set; None where not needed."""
+
+    index: Path
+    geometry: Path
+    data_root: Path
+    teacher_labels: Path | None = None
+    bev_labels: Path | None = None
+
+
+class FrameReader:
+    """Reads keyframes and clips of one data set at one image size. Safe to use from several threads.
+
+    Args:
+        sources: where to read.
+        image_hw_px: size that images are brought to, intrinsics with them.
+        grid, schema: of the BEV labels.
+        history: past keyframes of a clip.
+
+    Raises:
+        InputError: if the artifacts are not of this grid.
+    """
+
+    def __init__(
+        self, sources: Sources, image_hw_px: tuple[int, int], grid: BevGrid, schema: LabelSchema, history: int
+    ) -> None:
+        self.index = FrameIndex.load(sources.index / "index.npz")
+        self.grid, self.schema, self.history = grid, schema, history
+        self._sources, self._image_hw_px = sources, image_hw_px
+        self._cache = ByteCache(CACHE_BYTES)
+        geometry = open_arrays(sources.geometry / "geometry.zarr")
+        names = ("camera_from_ego", "ground_from_pixel", "ego_from_previous", "has_previous")
+        self._camera_from_ego, self._ground_from_pixel, self._ego_from_previous, self._has_previous = (
+            np.asarray(geometry[name][:]) for name in names
+        )
+        self._seen_cells = geometry["seen_cells"]
+        self._labels = open_arrays(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
+        self._layers = open_arrays(sources.bev_labels / "bev.zarr")["layers"] if sources.bev_labels else None
+        self._check_grid()
+
+    def _check_grid(self) -> None:
+        num_x, num_y = self.grid.shape
+        fits = self._seen_cells.shape[-1] == (num_x * num_y + 7) // 8
+        if not fits or (self._layers is not None and self._layers.shape[1:] != (num_x, num_y)):
+            raise InputError(
+                f"geometry or BEV labels are not of the grid of {num_x} x {num_y} cells",
+                where=str(self._sources.geometry),
+                fix="give the stages one grid",
+            )
+
+    def clip(self, frame: int, *, with_labels: bool, with_bev: bool) -> ClipArrays:
+        """The clip that ends at `frame`, with teacher labels of that frame and its BEV label where asked for.
+
+        Raises:
+            InputError: if an image cannot be read, or a label was never written.
+        """
+        rows = [frame]
+        motions: list[NDArray[np.float64]] = []
+        exists: list[bool] = []
+        for _ in range(self.history):
+            row = rows[0]
+            has_previous = bool(self._has_previous[row]) and self.index.previous[row] >= 0
+            rows.insert(0, int(self.index.previous[row]) if has_previous else row)
+            motions.insert(0, self._ego_from_previous[row] if has_previous else np.eye(4))
+            exists.insert(0, has_previous)
+        frames = [self.frame(row) for row in rows[:-1]]
+        return ClipArrays(
+            frames=(*frames, self.frame(frame, with_labels=with_labels)),
+            ego_from_previous=tuple(motions),
+            has_previous=tuple(exists),
+            bev_class=self.bev_class(frame) if with_bev else None,
+        )
+
+    def frame(self, row: int, *, with_labels: bool = False) -> FrameArrays:
+        """One keyframe."""
+        return FrameArrays(
+            images=self._cache.get(("images", row), lambda: self._read_images(row)),
+            image_from_ego=self._image_from_ego(row),
+            valid=self.index.camera_valid[row],
+            seen=self._cache.get(("seen", row), lambda: self.seen_by_camera(row).any(axis=0)),
+            labels=self.image_labels(row) if with_labels else None,
+        )
+
+    def camera_from_ego(self, row: int) -> NDArray[np.float64]:
+        """Transforms (C, 4, 4) from the keyframe's ego frame into each camera at its own time."""
+        matrix: NDArray[np.float64] = self._camera_from_ego[row]
+        return matrix
+
+    def seen_by_camera(self, row: int) -> NDArray[np.bool_]:
+        """The BEV cells (C, X, Y) in the view of each camera."""
+        packed = np.asarray(self._seen_cells[row])
+        num_x, num_y = self.grid.shape
+        return np.unpackbits(packed, axis=-1, count=num_x * num_y).reshape(-1, num_x, num_y).astype(np.bool_)
+
+    def image_labels(self, row: int) -> ImageLabels:
+        """Teacher labels of a keyframe; confidence is stored at a quarter of the resolution."""
+        class_id, coarse = self._cache.get(("labels", row), lambda: self._read_labels(row))
+        height, width = class_id.shape[1:]
+        confidence = coarse.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
+        return ImageLabels(class_id, confidence.astype(np.float32) / CONFIDENCE_ONE, self._ground_from_pixel[row])
+
+    def bev_class(self, row: int) -> NDArray[np.uint8]:
+        """The BEV label (X, Y) of a keyframe."""
+        bev_class: NDArray[np.uint8] = self._cache.get(("bev", row), lambda: self._read_bev(row))
+        return bev_class
+
+    def _image_from_ego(self, row: int) -> NDArray[np.float64]:
+        height, width = self._image_hw_px
+        sizes = self.index.image_wh_px[row]
+        intrinsics = np.stack(
+            [
+                resize_intrinsics(k, (int(w), int(h)), (width, height)) if w > 0 and h > 0 else np.eye(3)
+                for k, (w, h) in zip(self.index.image_from_camera[row], sizes, strict=True)
+            ]
+        )
+        matrix: NDArray[np.float64] = intrinsics @ self._camera_from_ego[row][:, :3]
+        return np.where(self.index.camera_valid[row][:, None, None], matrix, np.eye(3, 4))
+
+    def _read_images(self, row: int) -> NDArray[np.uint8]:
+        height, width = self._image_hw_px
+        images = np.zeros((self.index.num_cameras, height, width, 3), np.uint8)
+        for camera in np.flatnonzero(self.index.camera_valid[row]):
+            file = self._sources.data_root / str(self.index.camera_file[row, camera])
+            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if image is None:
+                raise InputError("missing or damaged image", where=str(file), fix="restore it, or skip bad frames")
+            if image.shape[:2] != (height, width):
+                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            images[camera] = image[..., ::-1]
+        return images
+
+    def _read_labels(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        if self._labels is None:
+            raise ValueError("the reader was made without teacher labels")
+        class_id, confidence = (np.asarray(self._labels[name][row]) for name in ("class_id", "confidence"))
+        valid = self.index.camera_valid[row]
+        if (class_id[valid] == NEVER_WRITTEN).any():
+            raise InputError(
+                f"teacher labels of frame {row} were never written", where=str(self._sources.teacher_labels)
+            )
+        class_id[~valid] = IGNORE
+        return class_id, np.minimum(confidence, CONFIDENCE_ONE)
+
+    def _read_bev(self, row: int) -> NDArray[np.uint8]:
+        if self._layers is None:
+            raise ValueError("the reader was made without BEV labels")
+        return self.schema.classes_from_layers(np.asarray(self._layers[row]))
+
+
+class ByteCache:
+    """Keeps what was read last, up to a number of bytes; thread-safe. Arrays in it must not be changed."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit, self._used = limit_bytes, 0
+        self._entries: OrderedDict[Any, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Any, read: Callable[[], Any]) -> Any:
+        """The value of `key`, read where it is not there. Two threads may both read; the results are the same."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]
+        value = read()
+        with self._lock:
+            if key not in self._entries:
+                self._entries[key] = value
+                self._used += _size(value)
+            while self._used > self._limit and self._entries:
+                self._used -= _size(self._entries.popitem(last=False)[1])
+        return value
+
+
+def _size(value: Any) -> int:
+    return sum(part.nbytes for part in value) if isinstance(value, tuple) else int(value.nbytes)

@@ -1,0 +1,64 @@
+"""How a model is optimised, as settings. Imports no torch: the plan and the command line read them too."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from scene.settings import Settings
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class OptimiserSettings(Settings):
+    """AdamW with linear warm-up and a cosine down to zero (BEVFormer: 2e-4, backbone x 0.1, decay 0.01, clip 35).
+
+    Attributes:
+        steps: optimisation steps.
+        batch_size: clips per step, over all processes together.
+        learning_rate: at the end of the warm-up.
+        backbone_factor: the image backbone's learning rate over that of the rest.
+        weight_decay: of weights; biases, norms and embeddings have none.
+        warmup_steps: steps over which the learning rate rises from 0.
+        gradient_clip: largest norm of the gradient of all parameters together.
+        average_decay: the result is the exponential moving average of the weights with this decay; 0 takes the last.
+        precision: "bfloat16" runs the network under autocast on CUDA; on the CPU everything is float32.
+        log_every: steps per line of the history.
+    """
+
+    steps: PositiveInt = 300
+    batch_size: PositiveInt = 4
+    learning_rate: PositiveFloat = 2e-4
+    backbone_factor: PositiveFloat = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup_steps: Annotated[int, Field(ge=0)] = 30
+    gradient_clip: PositiveFloat = 35.0
+    average_decay: Fraction = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    log_every: PositiveInt = 10
+
+
+class AugmentSettings(Settings):
+    """Random changes of a training sample, each drawn from (seed, step, place in the batch).
+
+    Attributes:
+        flip: mirror the world left to right in half of the samples: images, geometry, labels and motion together.
+        photometric: strength of random brightness, contrast and colour, each camera its own; 0 switches it off, 1
+            varies the gains by about 40 %.
+    """
+
+    flip: bool = True
+    photometric: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class SupervisedSettings(Settings):
+    """The loss against BEV labels.
+
+    Attributes:
+        class_balance: exponent of the class weight, frequency ** -class_balance.
+        label_smoothing: probability mass spread over all classes.
+        dice_weight: of the Dice term; 0 switches it off.
+    """
+
+    class_balance: Annotated[float, Field(ge=0)] = 0.5
+    label_smoothing: Fraction = 0.0
+    dice_weight: Annotated[float, Field(ge=0)] = 0.5
