@@ -10,7 +10,7 @@ STEM_M = 0.22
 
 
 def arrow_polygon(left: bool, straight: bool, right: bool) -> list[Points]:
-    """Exterior rings (M, 2) of the arrow with these heads, about 4 m long; a lane with no choice gets a straight one."""
+    """Exterior rings (M, 2) of the arrow with these heads, about 4 m long; straight where none is given."""
     parts = []
     if straight or not (left or right):
         parts.append(LineString([(-2.0, 0), (1.2, 0)]).buffer(STEM_M / 2, cap_style="flat"))

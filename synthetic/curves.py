@@ -94,7 +94,7 @@ def turn(start: Points, start_direction: Points, end: Points, end_direction: Poi
     """A cubic Bezier curve between two poses, close to a circular arc for a 90 degree turn."""
     chord = float(np.linalg.norm(end - start))
     bend = float(np.arccos(np.clip(start_direction @ end_direction, -1.0, 1.0)))
-    # Handles that make the Bezier follow a circular arc of this bend: (4/3) tan(bend/4) R, with chord = 2 R sin(bend/2).
+    # Handles of a circular arc of this bend: (4/3) tan(bend/4) R, with chord = 2 R sin(bend/2).
     handle = chord / 3 if bend < 0.05 else chord * (4 / 3) * np.tan(bend / 4) / (2 * np.sin(bend / 2))
     t = np.linspace(0.0, 1.0, max(8, int(chord / 0.2)))[:, None]
     a, b = start + handle * start_direction, end - handle * end_direction

@@ -185,9 +185,9 @@ def _line(
 
 def _section(rng: np.random.Generator, radius_m: float) -> CrossSection:
     """A cross-section; a street with a tight bend is narrow, lest its outer offsets fold."""
-    shares = {(1, 1): 0.5, (2, 2): 0.24, (1, 2): 0.13, (2, 1): 0.13}
+    shares = {(1, 1): 0.36, (2, 2): 0.3, (1, 2): 0.17, (2, 1): 0.17}
     forward, backward = list(shares)[rng.choice(len(shares), p=list(shares.values()))]
-    parking = rng.random(2) < (0.45 if forward + backward == 2 else 0.2)
+    parking = rng.random(2) < (0.5 if forward + backward == 2 else 0.35)
     if radius_m < MIN_RADIUS_M:
         forward, backward, parking = 1, 1, np.array([False, False])
     return CrossSection(

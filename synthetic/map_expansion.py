@@ -14,7 +14,7 @@ from shapely import Polygon
 from synthetic.curves import strip
 from synthetic.map_layers import MapTables, arcline_path, simplified
 from synthetic.markings import Divider
-from synthetic.roads import Road, lane_polygon, parking_rows
+from synthetic.network import Road, lane_polygon, parking_rows
 from synthetic.town import Town
 
 
@@ -149,15 +149,15 @@ class _TownWriter:
             self.crossings.append(self.tables.add("ped_crossing", self._token("crossing", k), **fields))
 
     def _stop_lines(self) -> None:
-        tables, network = self.tables, self.town.network
-        approaches = network.approaches()
+        tables = self.tables
+        approaches = self.town.network.approaches()
         for k, line in enumerate(self.town.markings.stop_lines):
             polygon = tables.add_polygon(Polygon(line.corners), self.name, "stop", k)
             lights, block = [], ""
             kind = "PED_CROSSING" if line.crossing >= 0 else "STOP_SIGN"
             if line.approach >= 0:
                 approach = approaches[line.approach]
-                block = self.blocks[line.road, approach.curve is network.roads[line.road].line]
+                block = self.blocks[line.road, approach.forward]
                 if line.signalled:
                     kind = "TRAFFIC_LIGHT"
                     lights.append(self._traffic_light(k, line.approach, block))

@@ -1,5 +1,6 @@
 """Growing the tables of a nuScenes map expansion: nodes, lines, polygons, and records that refer to them."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,6 +66,7 @@ class MapTables:
     def add_polygon(self, polygon: Polygon, *names: object) -> str:
         """A polygon with its holes; vertices that a centimetre or two would not miss are left out."""
         simple = polygon.simplify(SIMPLIFY_M)
+        assert isinstance(simple, Polygon)
         exterior = self.add_nodes(np.array(simple.exterior.coords)[:-1], "exterior", *names)
         holes = [
             {"node_tokens": self.add_nodes(np.array(ring.coords)[:-1], "hole", k, *names)}
@@ -96,7 +98,7 @@ def arcline_path(curve: Curve) -> list[Record]:
     """A lane's centre line in the form of `arcline_path_3`: arc, line, arc; ours are chains of straight pieces."""
     points = simplified(curve)
     records = []
-    for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         heading = float(np.arctan2(y1 - y0, x1 - x0))
         records.append(
             {

@@ -11,7 +11,7 @@ import numpy as np
 from synthetic.arrows import arrow_polygon
 from synthetic.contents import Semantic
 from synthetic.curves import Curve, Points, quad, strip
-from synthetic.roads import Approach, Road, RoadNetwork
+from synthetic.network import Approach, Road, RoadNetwork, approach_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +77,11 @@ def paint(rng: np.random.Generator, network: RoadNetwork) -> Markings:
     approaches = network.approaches()
     clear: dict[tuple[int, bool], float] = {}
     for i, approach in enumerate(approaches):
-        at_end = network.roads[approach.road].street.end_node == approach.junction and (
-            approach.curve is network.roads[approach.road].line
-        )
         signalled = _signalled(rng, approaches, i)
-        clear[approach.road, at_end] = _paint_approach(rng, network, markings, approach, i, signalled)
+        clear[approach.road, approach.forward] = _paint_approach(rng, network, markings, approach, i, signalled)
     for r, road in enumerate(network.roads):
         start, end = clear.get((r, False), 0.0), clear.get((r, True), 0.0)
-        gap = _paint_midblock(rng, markings, r, road) if rng.random() < 0.35 else None
+        gap = _paint_midblock(rng, markings, r, road) if rng.random() < 0.45 else None
         _paint_dividers(rng, markings, r, road, start, end, gap)
     return markings
 
@@ -142,8 +139,7 @@ def _paint_arrows(
     rng: np.random.Generator, network: RoadNetwork, markings: Markings, approach: Approach, clear_m: float
 ) -> None:
     """An arrow per lane that shows where its connectors lead, repeated once where the road is long."""
-    road, line = network.roads[approach.road], approach.curve
-    forward = line is road.line
+    line = approach.curve
     distances = [clear_m + float(rng.uniform(4, 7))]
     if line.length_m > 60 and rng.random() < 0.5:
         distances.append(distances[0] + 18.0)
@@ -152,7 +148,7 @@ def _paint_arrows(
         lane = next(
             i
             for i, lane in enumerate(network.lanes)
-            if (lane.road, lane.forward, lane.index) == (approach.road, forward, lane_index)
+            if (lane.road, lane.forward, lane.index) == (approach.road, approach.forward, lane_index)
         )
         bends = [network.connectors[k].bend_rad for k in network.exits(lane)]
         if not bends:
@@ -177,8 +173,7 @@ def _paint_midblock(rng: np.random.Generator, markings: Markings, index: int, ro
         return None
     section = road.street.section
     middle, depth = float(rng.uniform(0.42, 0.58)) * length, float(rng.uniform(2.8, 4.0))
-    offsets = (section.drive_left_m, section.kerb_right_m, section.kerb_left_m)
-    sides = Approach(index, -1, road.line, section.lanes_forward, section.lane_width_m, *offsets)
+    sides = approach_of(road, index, -1, forward=True)
     start, end = middle - depth / 2, middle + depth / 2
     crossing = len(markings.crossings)
     _paint_crossing(rng, markings, index, road.line, start, end, sides)

@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from synthetic.contents import Ground, Semantic
 from synthetic.curves import Points
 from synthetic.markings import Markings
-from synthetic.roads import RoadNetwork
+from synthetic.network import RoadNetwork
 
 MARGIN_M = 24.0
 _SHIFT = 6
@@ -27,9 +28,7 @@ def rasterise(network: RoadNetwork, markings: Markings, resolution_m: float, see
     return Ground(semantic, (float(origin[0]), float(origin[1])), resolution_m, seed)
 
 
-def _fill(
-    semantic: NDArray[np.uint8], geometry: shapely.Geometry, value: int, origin: Points, resolution_m: float
-) -> None:
+def _fill(semantic: NDArray[np.uint8], geometry: BaseGeometry, value: int, origin: Points, resolution_m: float) -> None:
     """Fills polygons in place. OpenCV also fills the cells that an edge touches, so they are shrunk by half a cell."""
     shrunk = geometry.buffer(-0.5 * resolution_m, join_style="mitre")
     for polygon in shapely.get_parts(shrunk if not shrunk.is_empty else geometry):

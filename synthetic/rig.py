@@ -18,8 +18,8 @@ _PLACES: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
     "CAM_BACK_LEFT": ((1.04, 0.48, 1.59), 108.5, 1257.0, -0.5),
     "CAM_FRONT_LEFT": ((1.52, 0.49, 1.51), 55.0, 1273.0, -43.1),
 }
-"""Position in the ego frame (m), heading (degrees, left positive), focal length at 1600 x 900 (px), and the time at which
-the LiDAR's beam passes the camera's view and triggers it, relative to the sweep's time stamp (ms)."""
+"""Position in the ego frame (m), heading (degrees, left positive), focal length at 1600 x 900 (px), and the time at
+which the LiDAR's beam passes the camera's view and triggers it, relative to the sweep's time stamp (ms)."""
 
 TRIGGER_JITTER_MS = 1.5
 

@@ -1,106 +1,15 @@
-"""From streets to a road network: carriageways, junctions, lanes, and how traffic may pass from lane to lane.
-
-Traffic keeps to the right everywhere.
-"""
-
-from dataclasses import dataclass, field
+"""From streets to a road network: carriageways cut at their junctions, rounded kerbs, lanes and their connectors."""
 
 import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
 
-from synthetic.curves import Curve, Points, strip, turn
+from synthetic.curves import Curve, strip, turn
 from synthetic.layout import Street
+from synthetic.network import Connector, Lane, Road, RoadNetwork
 
 KERB_RADIUS_M = 6.0
-
-
-@dataclass(frozen=True, eq=False)
-class Approach:
-    """One end of a carriageway at a junction, seen by traffic that drives towards it.
-
-    Attributes:
-        curve: the reference line directed *towards* the junction; it ends at the junction's edge.
-        lanes: lanes that lead to the junction, 0 next to the reference line.
-        lane_width_m, drive_left_m, kerb_right_m, kerb_left_m: offsets as seen in that direction.
-    """
-
-    road: int
-    junction: int
-    curve: Curve
-    lanes: int
-    lane_width_m: float
-    drive_left_m: float
-    kerb_right_m: float
-    kerb_left_m: float
-
-
-@dataclass(frozen=True, eq=False)
-class Road:
-    """A street between the edges of its junctions.
-
-    Attributes:
-        line: trimmed reference line.
-        body: carriageway with parking lanes.
-    """
-
-    street: Street
-    line: Curve
-    body: Polygon
-
-
-@dataclass(frozen=True, eq=False)
-class Lane:
-    """A driving lane. `path` is its centre line in the direction of travel; `index` counts from the reference line."""
-
-    road: int
-    forward: bool
-    index: int
-    path: Curve
-    width_m: float
-
-
-@dataclass(frozen=True, eq=False)
-class Connector:
-    """How traffic passes through a junction from one lane to another; `bend_rad` is positive to the left."""
-
-    junction: int
-    from_lane: int
-    to_lane: int
-    path: Curve
-    width_m: float
-    bend_rad: float
-
-
-@dataclass(frozen=True, eq=False)
-class RoadNetwork:
-    """All that vehicles can drive on in one town."""
-
-    roads: list[Road]
-    junctions: dict[int, Polygon]
-    lanes: list[Lane]
-    connectors: list[Connector]
-    drivable: MultiPolygon
-    sidewalk: MultiPolygon
-    _exits: dict[int, list[int]] = field(default_factory=dict)
-
-    def exits(self, lane: int) -> list[int]:
-        """Connectors that start at the end of a lane."""
-        return self._exits.get(lane, [])
-
-    def approaches(self) -> list[Approach]:
-        """Every end of a road that meets a junction."""
-        found = []
-        for i, road in enumerate(self.roads):
-            s = road.street.section
-            if road.street.end_node >= 0:
-                offsets = (s.drive_left_m, s.kerb_right_m, s.kerb_left_m)
-                line = road.line
-                found.append(Approach(i, road.street.end_node, line, s.lanes_forward, s.lane_width_m, *offsets))
-            offsets = (-s.drive_right_m, -s.kerb_left_m, -s.kerb_right_m)
-            line = road.line.reversed()
-            found.append(Approach(i, road.street.start_node, line, s.lanes_backward, s.lane_width_m, *offsets))
-        return found
 
 
 def build_network(streets: list[Street]) -> RoadNetwork:
@@ -123,7 +32,7 @@ def build_network(streets: list[Street]) -> RoadNetwork:
     return RoadNetwork(roads, junctions, lanes, connectors, drivable, _sidewalk(roads, junctions, drivable), exits)
 
 
-def _multi(geometry: shapely.Geometry) -> MultiPolygon:
+def _multi(geometry: BaseGeometry) -> MultiPolygon:
     """Its polygonal parts above 1 square metre."""
     parts = shapely.get_parts(geometry)
     return MultiPolygon([p for p in parts if p.geom_type == "Polygon" and p.area > 1.0])
@@ -155,7 +64,7 @@ def _trim(streets: list[Street], which: int, node: int, at_start: bool) -> float
     return 31.0
 
 
-def _junctions(roads: list[Road], rounded: shapely.Geometry) -> dict[int, Polygon]:
+def _junctions(roads: list[Road], rounded: BaseGeometry) -> dict[int, Polygon]:
     """The area of each junction; it overlaps its roads by a few centimetres, so that unions have no slivers."""
     rest = rounded.difference(shapely.union_all([road.body for road in roads]))
     pieces = [p for p in shapely.get_parts(rest) if p.area > 0.5]
@@ -173,9 +82,10 @@ def _junctions(roads: list[Road], rounded: shapely.Geometry) -> dict[int, Polygo
 def _lanes(index: int, road: Road) -> list[Lane]:
     section, width = road.street.section, road.street.section.lane_width_m
     lanes = [Lane(index, True, k, road.line.offset(-(k + 0.5) * width), width) for k in range(section.lanes_forward)]
-    for k in range(section.lanes_backward):
-        lanes.append(Lane(index, False, k, road.line.offset((k + 0.5) * width).reversed(), width))
-    return lanes
+    return lanes + [
+        Lane(index, False, k, road.line.offset((k + 0.5) * width).reversed(), width)
+        for k in range(section.lanes_backward)
+    ]
 
 
 def _connectors(roads: list[Road], lanes: list[Lane]) -> list[Connector]:
@@ -223,22 +133,3 @@ def _sidewalk(roads: list[Road], junctions: dict[int, Polygon], drivable: MultiP
     ]
     corners = [junction.buffer(2.2, quad_segs=8) for junction in junctions.values()]
     return _multi(shapely.union_all([*ribbons, *corners]).difference(drivable))
-
-
-def lane_polygon(lane: Lane | Connector) -> Points:
-    """Exterior (M, 2) of the lane's area."""
-    return strip(lane.path, -lane.width_m / 2, lane.width_m / 2)
-
-
-def parking_rows(network: RoadNetwork) -> list[tuple[int, Curve, float]]:
-    """Road, centre line and width of every parking lane."""
-    rows = []
-    for i, road in enumerate(network.roads):
-        section = road.street.section
-        if section.parking_right:
-            offset = section.kerb_right_m + section.parking_width_m / 2
-            rows.append((i, road.line.offset(offset), section.parking_width_m))
-        if section.parking_left:
-            offset = section.kerb_left_m - section.parking_width_m / 2
-            rows.append((i, road.line.offset(offset).reversed(), section.parking_width_m))
-    return rows

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from synthetic.curves import Curve, Points
-from synthetic.roads import RoadNetwork
+from synthetic.network import RoadNetwork
 
 STEP_M = 0.25
 MAX_ACCELERATION_MS2 = 1.6

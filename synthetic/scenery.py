@@ -2,12 +2,13 @@
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from scene.transform import rigid, rotation_from_euler
 from synthetic.contents import Semantic, Solid
 from synthetic.curves import Points
 from synthetic.markings import Markings
-from synthetic.roads import RoadNetwork
+from synthetic.network import RoadNetwork
 
 
 def place_scenery(rng: np.random.Generator, network: RoadNetwork, markings: Markings) -> list[Solid]:
@@ -38,7 +39,7 @@ def _footprint(solid: Solid) -> shapely.Polygon:
     return shapely.Polygon(corners @ solid.global_from_solid[:2, :2].T + solid.global_from_solid[:2, 3])
 
 
-def _buildings(rng: np.random.Generator, network: RoadNetwork, clear: shapely.Geometry) -> list[Solid]:
+def _buildings(rng: np.random.Generator, network: RoadNetwork, clear: BaseGeometry) -> list[Solid]:
     """Rows of houses along both sides of the streets, with gaps, set back by a few metres."""
     keep_off = clear.buffer(1.2)
     shapely.prepare(keep_off)
@@ -66,7 +67,7 @@ def _buildings(rng: np.random.Generator, network: RoadNetwork, clear: shapely.Ge
     return placed
 
 
-def _trees(rng: np.random.Generator, network: RoadNetwork, taken: shapely.Geometry) -> list[Solid]:
+def _trees(rng: np.random.Generator, network: RoadNetwork, taken: BaseGeometry) -> list[Solid]:
     """Trunks with crowns, and bushes, along the streets; crowns may hang over the sidewalk, above people's heads."""
     trees = []
     for road in network.roads:
@@ -76,7 +77,8 @@ def _trees(rng: np.random.Generator, network: RoadNetwork, taken: shapely.Geomet
             for along in np.arange(rng.uniform(2, spacing), road.line.length_m, spacing):
                 origin, _, normal = road.line.frame_at(float(along + rng.uniform(-2, 2)))
                 position = origin + side * (kerb + section.sidewalk_m + rng.uniform(0.9, 3.5)) * normal
-                crown, trunk, height = rng.uniform(2.0, 4.2), rng.uniform(2.0, 3.0), rng.uniform(2.5, 5.0)
+                crown, trunk = rng.uniform(2.0, 4.2), rng.uniform(2.0, 3.0)
+                height = crown * rng.uniform(0.75, 1.5)
                 heading = float(rng.uniform(0, np.pi))
                 if taken.intersects(shapely.Point(position).buffer(0.5)):
                     continue

@@ -15,8 +15,8 @@ CANVASES: dict[Split, tuple[str, ...]] = {
     "val": ("singapore-hollandvillage",),
     "teacher": ("boston-seaport",),
 }
-"""The devkit knows these four location names and no other, so they serve as canvases: each split has its own, and no town
-of one split is near a town of another."""
+"""The devkit knows these four location names and no other, so they serve as canvases: each split has its own, and no
+town of one split is near a town of another."""
 
 PITCH_M = 440.0
 """Distance of neighbouring towns on a canvas; a town measures up to about 350 m with what surrounds it."""

@@ -27,7 +27,7 @@ MAP_FILES = {
 }
 """The names under which the devkit's `BitMap` looks for the drivable-area masks."""
 
-_EPOCH = datetime.datetime(2025, 3, 1, 8, 0, 0, tzinfo=datetime.timezone.utc)
+_EPOCH = datetime.datetime(2025, 3, 1, 8, 0, 0, tzinfo=datetime.UTC)
 _SCENE_SPACING_S = 120
 
 
@@ -48,7 +48,7 @@ def scene_start_us(scene: ScenePlan) -> int:
 
 def log_record(settings: WorldSettings, scene: ScenePlan) -> Record:
     """The drive that a scene was cut from; every scene is its own drive."""
-    day = datetime.datetime.fromtimestamp(scene_start_us(scene) / 1e6, datetime.timezone.utc)
+    day = datetime.datetime.fromtimestamp(scene_start_us(scene) / 1e6, datetime.UTC)
     return {
         "token": token_of(settings.seed, "log", scene.name),
         "logfile": f"synthetic-{scene.name}",

@@ -7,8 +7,9 @@ import numpy as np
 from synthetic.contents import Ground, Solid
 from synthetic.layout import plan_streets
 from synthetic.markings import Markings, paint
+from synthetic.network import RoadNetwork
 from synthetic.raster import rasterise
-from synthetic.roads import RoadNetwork, build_network
+from synthetic.roads import build_network
 from synthetic.scenery import place_scenery
 from synthetic.seeds import generator, seed_of
 

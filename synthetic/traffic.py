@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scene.transform import Matrix, rigid, rotation_from_euler
 from synthetic.contents import Semantic, Solid
 from synthetic.curves import Points
-from synthetic.roads import RoadNetwork, parking_rows
+from synthetic.network import RoadNetwork, parking_rows
 from synthetic.routes import Trajectory, drive, random_route, stand
 
 REACH_M = 90.0
@@ -91,7 +91,7 @@ def populate(
     ego_ahead = Trajectory(ego.path, ego.time_s, ego.arc_m + EGO_CENTRE_M)
     occupied.admits(*occupied.discs(ego_ahead, EGO_SIZE_M), 0.0)
     ego_points = ego.at(times)[:, :2]
-    candidates = _parked(rng, network) + _moving(rng, network, duration_s)
+    candidates = _parked(rng, network) + _moving(rng, network, ego_points, duration_s)
     vehicles: list[Vehicle] = []
     for category, attribute, size, trajectory in candidates:
         centres, radii = occupied.discs(trajectory, size)
@@ -126,14 +126,20 @@ def _parked(rng: np.random.Generator, network: RoadNetwork) -> list[_Candidate]:
     return found
 
 
-def _moving(rng: np.random.Generator, network: RoadNetwork, duration_s: float) -> list[_Candidate]:
+def _moving(rng: np.random.Generator, network: RoadNetwork, ego_points: Points, duration_s: float) -> list[_Candidate]:
+    """Vehicles on lanes that begin near the ego vehicle's path: some wait, the others drive."""
+    near = [
+        i
+        for i, lane in enumerate(network.lanes)
+        if np.linalg.norm(lane.path.points[::8, None] - ego_points[None, ::4], axis=-1).min() < REACH_M
+    ]
     found: list[_Candidate] = []
-    for _ in range(int(rng.integers(12, 70))):
+    for _ in range(int(rng.integers(25, 110))):
         category, size = _draw_kind(rng)
-        lane = int(rng.integers(len(network.lanes)))
+        lane = near[rng.integers(len(near))]
         length = network.lanes[lane].path.length_m
-        if rng.random() < 0.2:
-            place = stand(network.lanes[lane].path, float(rng.uniform(0.3, 0.95)) * length)
+        if rng.random() < 0.25:
+            place = stand(network.lanes[lane].path, float(rng.uniform(0.2, 0.95)) * length)
             found.append((category, "vehicle.stopped", size, place))
             continue
         start = float(rng.uniform(0, 0.9)) * length

@@ -14,8 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from synthetic.drive import Drive, SceneWriter, write_json
+from synthetic.drive import Drive
+from synthetic.files import write_json
 from synthetic.map_expansion import map_expansion
+from synthetic.scene_writer import SceneWriter
 from synthetic.settings import SPLITS, ScenePlan, TownPlan, WorldSettings, canvas_edge_m, plan_scenes, plan_towns
 from synthetic.surface import Surface
 from synthetic.tables import MAP_FILES, SCENE_TABLES, VERSION, Tables, shared_tables
