@@ -90,6 +90,12 @@ def foliage_look(rng: np.random.Generator) -> Look:
     return Look(leaf, (leaf[0] * 0.45, leaf[1] * 0.5, leaf[2] * 0.45), (0, 0, 0, 0), int(rng.integers(1 << 16)))
 
 
+def bark_look(rng: np.random.Generator) -> Look:
+    """Of a trunk: brown to grey."""
+    bark = _near(np.array([(84, 68, 54), (98, 90, 82), (64, 54, 48)]), rng, 0.1)
+    return Look(bark, (bark[0] * 0.6, bark[1] * 0.6, bark[2] * 0.6), (0, 0, 0, 0), int(rng.integers(1 << 16)))
+
+
 def pole_look(rng: np.random.Generator) -> Look:
     """Galvanised, painted or wooden."""
     return Look(_near(POLES, rng, 0.08), (90.0, 70.0, 50.0), (0, 0, 0, 0), int(rng.integers(1 << 16)))

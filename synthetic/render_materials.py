@@ -9,7 +9,6 @@ from synthetic.render_hits import Field, Hits
 from synthetic.render_light import Rgb
 from synthetic.render_shapes import Material
 
-
 _LEAF_AXES = np.array([[1, 0], [0, 1], [0.7, -0.6]], np.float32)
 """Takes places on a crown to two coordinates of the noise, so that no side of it shows streaks."""
 

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from scene.transform import Matrix
 from synthetic.contents import Semantic, Solid
-from synthetic.render_looks import Look, building_look, foliage_look, pole_look, vehicle_look
+from synthetic.render_looks import Look, bark_look, building_look, foliage_look, pole_look, vehicle_look
+
+TRUNK_M = 0.7
+"""Vegetation thinner than this is a trunk."""
 
 
 class Material(IntEnum):
@@ -55,7 +58,9 @@ def _parts(semantic: Semantic, size_m: tuple[float, float, float], seed: int) ->
 
 
 def _foliage_parts(half: NDArray[np.float64], rng: np.random.Generator) -> tuple[Part, ...]:
-    """A hedge stays a box; anything as high as it is long becomes three lumps that together fill the box."""
+    """A trunk or a hedge stays a box; anything about as high as it is long becomes three lumps that fill the box."""
+    if max(half[0], half[1]) < TRUNK_M / 2:
+        return (Part(False, np.zeros(3), half, Material.METAL, bark_look(rng)),)
     look = foliage_look(rng)
     if half[2] < 0.6 * max(half[0], half[1]):
         return (Part(False, np.zeros(3), half, Material.FOLIAGE, look),)

@@ -51,13 +51,13 @@ def _apply_kerb_distance(
     )
     flat = factor.ravel()
     flat[road] -= strength * np.exp(-(((in_lane - 0.8) / 0.35) ** 2))
-    flat[road] *= 1 - 0.18 * np.exp(-distance / 0.35)
+    flat[road] *= 1 - 0.22 * np.exp(-distance / 0.35)
     pavement = np.flatnonzero(semantic == Semantic.SIDEWALK)
     inwards_m: NDArray[np.float32] = cv2.distanceTransform(1 - is_road, cv2.DIST_L2, 5) * np.float32(resolution_m)
     distance = inwards_m.ravel()[pavement]
     joint = rng.uniform(0.9, 2.0)
     flat[pavement] *= np.where(np.mod(distance, joint) < resolution_m, 0.9, 1.0)
-    flat[pavement] *= np.where(distance < 0.22, rng.uniform(0.95, 1.3), 1.0)
+    flat[pavement] *= np.where(distance < 0.22, rng.uniform(1.05, 1.3), 1.0)
 
 
 def _places(paved: NDArray[np.uint8], resolution_m: float, num: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -114,7 +114,7 @@ def paint_coverage(
     a faint trace may be left of lines that were moved: it is no marking.
     """
     shape = (semantic.shape[0], semantic.shape[1])
-    wear = rng.uniform(-0.9, -0.2) + rng.normal(0, 0.18, regions.num_regions)
+    wear = rng.uniform(-0.65, -0.1) + rng.normal(0, 0.12, regions.num_regions)
     opacity = rng.uniform(0.72, 0.98, regions.num_regions)
     streak = value_noise(rng, shape, 6 / resolution_m)
     chips = value_noise(rng, shape, 0.35 / resolution_m)
@@ -122,8 +122,8 @@ def paint_coverage(
     coverage = np.zeros(shape, np.float32)
     flat, where = coverage.ravel(), np.flatnonzero(painted)
     region = regions.label.ravel()[where]
-    left = 0.55 * streak.ravel()[where] + 0.45 * chips.ravel()[where] + 0.35 * rng.uniform(-1, 1, len(where))
-    flat[where] = opacity[region] * np.clip(0.5 + (left - wear[region]) / 0.7, 0.12, 1)
+    left = 0.5 * streak.ravel()[where] + 0.6 * chips.ravel()[where] + 0.35 * rng.uniform(-1, 1, len(where))
+    flat[where] = opacity[region] * np.clip(0.5 + (left - wear[region]) / 0.6, 0.12, 1)
     moved = rng.choice([-1, 1], 2) * rng.integers(4, 11, 2) * round(0.1 / resolution_m + 0.5)
     old_lines = np.roll(semantic == Semantic.DIVIDER, moved, axis=(0, 1)) & (semantic == Semantic.ROAD)
     where = np.flatnonzero(old_lines & (rng.random(regions.num_regions) < 0.25)[regions.label])
