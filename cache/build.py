@@ -63,13 +63,13 @@ class WorkFolder:
 
     def marker(self, unit: str) -> Path:
         """The marker file of a unit of work."""
-        return self.markers / quote(unit, safe="")
+        return self.markers / f"{quote(unit, safe='')}.done"
 
     def done_units(self) -> list[str]:
         """Names of the units that are done, sorted."""
         if not (self.data.exists() and self.markers.exists()):
             return []
-        return sorted(unquote(marker.name) for marker in self.markers.iterdir())
+        return sorted(unquote(marker.stem) for marker in self.markers.iterdir())
 
 
 class Build:

@@ -33,11 +33,13 @@ def explain_write_errors(root: Path) -> Iterator[None]:
 
 def _explain(error: BaseException, root: Path) -> InputError | None:
     code = error.errno if isinstance(error, OSError) else None
-    place = str(getattr(error, "filename", None) or root)
+    place = Path(getattr(error, "filename", None) or root)
+    ours = place.absolute().is_relative_to(root.absolute())
     if code in _FULL or "No space left on device" in str(error):
         what = _FULL.get(code or errno.ENOSPC, "disk full")
-        return InputError(what, where=place, fix="free some space and run again: it goes on from where it was")
-    if code in _DENIED and Path(place).absolute().is_relative_to(root.absolute()):
+        where = str(root if ours else place)
+        return InputError(what, where=where, fix="free some space and run again: it goes on from where it was")
+    if code in _DENIED and ours:
         fix = "make the cache folder readable and writable and run again: it goes on from where it was"
-        return InputError(_DENIED[code], where=place, fix=fix)
+        return InputError(_DENIED[code], where=str(place), fix=fix)
     return None

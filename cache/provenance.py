@@ -4,6 +4,7 @@ import platform
 import re
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def _git_commit() -> str | None:
     return answer.stdout.strip() or None
 
 
+@cache
 def _package_versions() -> dict[str, str]:
     versions: dict[str, str] = {}
     try:
