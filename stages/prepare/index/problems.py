@@ -55,11 +55,13 @@ class Problems:
         return (table, token) in self._by_row
 
     def dangling(self, table: str, token: str, column: str, target: tuple[str, str], frames: Iterable[str]) -> None:
-        """A reference that could not be followed: blames the target's own problem where it has one."""
-        if known := self._by_row.get(target):
-            for problem in known:
+        """A reference that could not be followed: blames what is known to be wrong with its target, if anything."""
+        if target[0] in self.unreadable_tables:
+            self._by_row.setdefault((table, token), [])
+        elif target in self._by_row:
+            for problem in self._by_row[target]:
                 problem.frames.update(frames)
-        elif target[0] not in self.unreadable_tables:
+        else:
             self.report(table, token, f"{column} {target[1]!r} names no row of {target[0]}", frames)
 
     def bad_frames(self) -> set[str]:

@@ -10,6 +10,7 @@ from stages.prepare.index.problems import Problems
 from stages.prepare.index.tables import CAMERA_COLUMNS, IMAGE_COLUMNS, Row, check_row, read_rows, text_of
 
 LIDAR = "LIDAR_TOP"
+UNKNOWN = ""
 Advance = Callable[[int], object]
 
 
@@ -98,7 +99,7 @@ def _insert(rows: dict[str, Row], table: str, row: Row, problems: Problems) -> N
 def _read_calibrations(
     tables_dir: Path, cameras: tuple[str, ...], problems: Problems, advance: Advance
 ) -> tuple[dict[str, str], dict[str, Row]]:
-    """Channel by calibration token, for every sensor; and the calibrations of the channels that are used."""
+    """Channel by calibration token, for every sensor (or UNKNOWN); and the calibrations of the channels in use."""
     sensors = _by_token(tables_dir, "sensor", problems)
     for token, sensor in sensors.items():
         if sensor["modality"] == "camera" and sensor["channel"] not in {*cameras, *NUSCENES_CAMERAS}:
@@ -112,6 +113,7 @@ def _read_calibrations(
         token, sensor_token = text_of(row, "token"), text_of(row, "sensor_token")
         if sensor_token not in sensors:
             problems.dangling("calibrated_sensor", token, "sensor_token", ("sensor", sensor_token), ())
+            channels[token] = UNKNOWN
             continue
         channels[token] = channel = sensors[sensor_token]["channel"]
         more = CAMERA_COLUMNS if channel != LIDAR else {}
@@ -158,21 +160,21 @@ def _read_readings(
     tokens: dict[str, str] = {}
     for row in read_rows(tables_dir, "sample_data", problems, advance):
         token, sample, calibration = (text_of(row, c) for c in ("token", "sample_token", "calibrated_sensor_token"))
-        channel = channels.get(calibration)
-        if channel is not None and channel != LIDAR and channel not in cameras:
+        channel = channels.get(calibration, UNKNOWN)
+        if channel not in {*cameras, LIDAR, UNKNOWN}:
             continue
         number = chain.add(token, text_of(row, "prev"), text_of(row, "next"))
         if row.get("is_key_frame") is False or (sample in sample_tokens and sample not in keyframes):
             continue
         frames = (sample,) if sample in keyframes else ()
         keyframe_rows[number] = (token, sample)
+        claimed.add((sample, channel))
         if sample not in sample_tokens:
             problems.dangling("sample_data", token, "sample_token", ("sample", sample), ())
-        if channel is None:
+        if channel == UNKNOWN:
             target = ("calibrated_sensor", calibration)
             problems.dangling("sample_data", token, "calibrated_sensor_token", target, frames)
             continue
-        claimed.add((sample, channel))
         sound = check_row("sample_data", row, problems, frames, **(IMAGE_COLUMNS if channel != LIDAR else {}))
         if token in tokens:
             problems.report("sample_data", token, "the token is used twice", {*frames, tokens[token]})
@@ -180,22 +182,24 @@ def _read_readings(
             tokens[token] = sample
             if keyframes[sample].readings.setdefault(channel, row) is not row:
                 problems.report("sample_data", token, f"is a second {channel} reading of sample {sample}", frames)
-    _report_missing(keyframes, claimed, cameras, problems)
+    if "sample_data" in problems.unreadable_tables:
+        return
+    _report_missing(keyframes, claimed, {*cameras, LIDAR} & set(channels.values()), problems)
     for number, column, reason in chain.broken_links():
-        if number in keyframe_rows and "sample_data" not in problems.unreadable_tables:
+        if number in keyframe_rows:
             token, sample = keyframe_rows[number]
-            problems.report("sample_data", token, f"{column} {reason}", (sample,))
+            problems.report("sample_data", token, f"{column} {reason}", {sample} & keyframes.keys())
 
 
 def _report_missing(
-    keyframes: dict[str, Keyframe], claimed: set[tuple[str, str]], cameras: set[str], problems: Problems
+    keyframes: dict[str, Keyframe], claimed: set[tuple[str, str]], channels: set[str], problems: Problems
 ) -> None:
-    if "sample_data" in problems.unreadable_tables:
-        return
+    """Reports keyframes without a reading of some channel; one of an unknown channel may be the one that is missing."""
     for token in keyframes:
-        for channel in sorted({*cameras, LIDAR}):
-            if (token, channel) not in claimed:
-                problems.report("sample", token, f"has no {channel} reading", (token,))
+        if (token, UNKNOWN) not in claimed:
+            for channel in sorted(channels):
+                if (token, channel) not in claimed:
+                    problems.report("sample", token, f"has no {channel} reading", (token,))
 
 
 def _read_poses(
