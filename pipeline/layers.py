@@ -37,9 +37,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers, lowest first."""
+    """Layers, lowest first, and the experiment file that they are about."""
 
     layers: tuple[Layer, ...]
+    file: str
 
     def merged(self) -> dict[str, Any]:
         """The values that hold."""
@@ -49,12 +50,12 @@ class Layers:
         return result
 
     def source_of(self, location: Location) -> str:
-        """The file that decided the value at `location`, or at the deepest part of it that any file mentions."""
+        """The file that decided the value at `location`, or the deepest part of it that any mentions."""
         for depth in range(len(location), 0, -1):
             for layer in reversed(self.layers):
                 if (source := _source_in(layer, location[:depth])) is not None:
                     return source
-        return self.layers[-1].source if self.layers else ""
+        return self.file
 
 
 def _source_in(layer: Layer, location: Location) -> str | None:
@@ -107,7 +108,7 @@ def read_layers(file: Path, overrides: Sequence[str] = ()) -> Layers:
                 "a base has a base of its own", where=lower.source, fix="write the differences in one file"
             )
         layers.insert(0, lower)
-    return Layers((*layers, *(_parse_override(o) for o in overrides)))
+    return Layers((*layers, *(_parse_override(o) for o in overrides)), own.source)
 
 
 def shown(path: Path) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from models.objectives.choice import ObjectiveConfig
 from scene.errors import InputError
 from scene.settings import Settings
 from stages.stage import Stage
@@ -82,9 +83,16 @@ class Plan:
         return Plan(tuple(step for step in self.steps if step.name in wanted))
 
 
+def roles(stage: Stage, settings: Settings) -> tuple[str, ...]:
+    """The roles that a stage reads with these settings: its own, and what its pretraining objective needs, if any."""
+    objective: ObjectiveConfig | None = getattr(settings, "objective", None)
+    return stage.inputs if objective is None else tuple(dict.fromkeys((*stage.inputs, *objective.needs)))
+
+
 def _check_roles(step: Step) -> None:
     """A declared role that ends in "?" may be absent; one with a "*" stands for any number of roles."""
-    declared = {role.removesuffix("?"): role.endswith("?") or "*" in role for role in step.stage.inputs}
+    read = roles(step.stage, step.settings)
+    declared = {role.removesuffix("?"): role.endswith("?") or "*" in role for role in read}
     for role in step.inputs:
         if not any(fnmatchcase(role, pattern) for pattern in declared):
             raise ValueError(f"{step.name}: the stage {step.stage.name!r} reads no {role!r}")

@@ -5,9 +5,9 @@ from typing import Any
 
 from pipeline.config import Experiment
 from pipeline.faults import check_keys, parse_settings
-from pipeline.layers import Layers, Location
-from pipeline.plan import Plan, Step
-from pipeline.table import STAGES, roles, stage
+from pipeline.layers import Layers, Location, merge
+from pipeline.plan import Plan, Step, roles
+from pipeline.table import STAGES, stage
 from scene.errors import InputError
 from scene.settings import Settings
 from stages.learn.report import Arm
@@ -56,7 +56,9 @@ def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
         start = {"pretrain": model["model"]} if model else {}
         name = f"finetune:{arm.name}:{seed}"
         init = "pretrained" if arm.pretrained else "random"
-        own = {"seed": seed, "init": init, "label_fraction": arm.label_fraction}
+        own: dict[str, Any] = {"seed": seed, "init": init, "label_fraction": arm.label_fraction}
+        if (objective := draft.experiment.pretrain.get("objective")) is not None:
+            own["kept_objective"] = objective
         model = {"model": draft.add("finetune", name, start, **own)}
     return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, seed=seed)
 
@@ -96,7 +98,7 @@ class _Draft:
         described = stage(stage_name)
         settings = self._settings(stage_name, own)
         filled = dict(inputs or {})
-        for role in roles(stage_name, settings):
+        for role in roles(described, settings):
             plain = role.removesuffix("?")
             if plain in STAGES and plain not in filled and (plain == role or self._offers(plain)):
                 filled[plain] = self.prepared(plain)
@@ -126,7 +128,7 @@ class _Draft:
             raise InputError(
                 f"{twice[0]!r} is given to this stage already", where=where, fix="set it where it is shared"
             )
-        return parse_settings(model, {**given, **section}, self.layers, _location(stage_name))
+        return parse_settings(model, _on_defaults(model, {**given, **section}), self.layers, _location(stage_name))
 
 
 def _shared_settings(experiment: Experiment) -> dict[str, Any]:
@@ -135,10 +137,26 @@ def _shared_settings(experiment: Experiment) -> dict[str, Any]:
     if experiment.label_hw_px is not None:
         shared["label_hw_px"] = experiment.label_hw_px
     if experiment.label_schema is not None:
-        shared["schema"] = shared["label_schema"] = experiment.label_schema.canonical()
+        shared["label_schema"] = experiment.label_schema.canonical()
     if experiment.model is not None:
         shared["model"] = experiment.model.canonical()
     return shared
+
+
+def _on_defaults(model: type[Settings], section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section's values, where a nested mapping holds differences from the stage's own default of that field.
+
+    A default of another kind (another `name`, as objectives have) is nothing to differ from.
+    """
+    values = dict(section)
+    for name, value in section.items():
+        field = model.model_fields.get(name)
+        default = field.default if field is not None else None
+        if isinstance(default, Settings) and isinstance(value, dict):
+            below = default.model_dump(mode="json")
+            if value.get("name", below.get("name")) == below.get("name"):
+                values[name] = merge(below, value)
+    return values
 
 
 def _location(stage_name: str) -> Location:
