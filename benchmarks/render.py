@@ -5,6 +5,8 @@ python -m benchmarks.render --frames 10
 
 import argparse
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -19,10 +21,12 @@ from synthetic.settings import WorldSettings, plan_scenes
 from synthetic.surface import Surface
 from synthetic.town import build_town
 
+T = TypeVar("T")
 
-def milliseconds(call) -> tuple[float, object]:
+
+def milliseconds(function: Callable[..., T], *arguments: Any) -> tuple[float, T]:
     start = time.process_time()
-    result = call()
+    result = function(*arguments)
     return 1e3 * (time.process_time() - start), result
 
 
@@ -35,7 +39,7 @@ def main() -> None:
     settings = WorldSettings(image_wh_px=tuple(arguments.image_wh))
     plan = plan_scenes(settings)[0]
     town = build_town(settings.seed, plan.town.name, plan.town.centre_m, settings.ground_resolution_m)
-    surface_ms, surface = milliseconds(lambda: Surface.of(town.ground))
+    surface_ms, surface = milliseconds(Surface.of, town.ground)
     drive = Drive.start(settings, plan, town, surface)
     camera_ms, lidar_ms, in_view = [], [], []
     for frame in range(arguments.frames):
@@ -44,15 +48,13 @@ def main() -> None:
         for camera in build_rig(settings.image_wh_px):
             camera_from_global = inverse(global_from_ego @ camera.ego_from_camera)
             view = (camera.image_from_camera, camera_from_global, settings.image_wh_px)
-            spent, _ = milliseconds(lambda v=view, s=solids: render_camera(surface, s, drive.light, *v, frame))
+            spent, _ = milliseconds(render_camera, surface, solids, drive.light, *view, frame)
             camera_ms.append(spent)
             in_view.append(len({id(solid) for solid, _ in see(RayGrid.of(*view), solids).parts}))
-        pose = global_from_ego @ EGO_FROM_LIDAR
-        lidar_ms.append(milliseconds(lambda p=pose, s=solids: scan_lidar(surface, s, p, frame))[0])
+        lidar_ms.append(milliseconds(scan_lidar, surface, solids, global_from_ego @ EGO_FROM_LIDAR, frame)[0])
     cells = "x".join(map(str, town.ground.semantic.shape))
-    print(
-        f"surface of {cells} cells: {surface_ms:.0f} ms, {sum(level.nbytes for level in surface.levels) / 2**20:.0f} MiB"
-    )
+    mebibytes = sum(level.nbytes for level in surface.levels) / 2**20
+    print(f"surface of {cells} cells: {surface_ms:.0f} ms, {mebibytes:.0f} MiB")
     width, height = settings.image_wh_px
     print(f"camera {width}x{height}: median {np.median(camera_ms):.1f} ms, slowest {np.max(camera_ms):.1f} ms")
     print(f"solids in a view: median {np.median(in_view):.0f}, most {max(in_view)}; within reach {len(solids)}")

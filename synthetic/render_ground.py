@@ -16,8 +16,8 @@ from synthetic.render_visibility import RayGrid
 from synthetic.surface import Surface
 from synthetic.surface_noise import TILE
 
-MAX_TAPS = 8
-TAP_M = 0.25
+MAX_TAPS = 6
+TAP_M = 0.3
 """A row gets a tap for every so many metres that it covers along the view, up to MAX_TAPS."""
 HORIZON = 1e-3
 """Inverse depth (1/m) below which the ground is too far to read a texture at."""

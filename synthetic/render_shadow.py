@@ -1,15 +1,15 @@
 """Shadows on the ground: every solid's outline, thrown along the sun's rays onto the plane z = 0."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.transform import Matrix
+from scene.transform import apply
 from synthetic.contents import Semantic, Solid
-from synthetic.render_shapes import Part, parts_of
+from synthetic.render_shapes import parts_of
 
 CELL_M = 0.2
 NUM_CELLS = 600
@@ -53,17 +53,12 @@ def cast_shadows(
     origin_m = np.floor(centre_m / CELL_M) * CELL_M - NUM_CELLS * CELL_M / 2
     sun, sky = np.zeros((NUM_CELLS, NUM_CELLS), np.uint8), np.zeros((NUM_CELLS, NUM_CELLS), np.uint8)
     slope = sun_direction[:2] / max(float(sun_direction[2]), LOWEST_SUN)
-    for solid in _reaching(solids, slope, centre_m):
-        for part in parts_of(solid):
-            points = _outline(part, solid.global_from_solid)
-            thrown = points[:, :2] - np.maximum(points[:, 2:], 0) * slope
-            cv2.fillConvexPoly(
-                sun, _hull(thrown, origin_m), 215 if solid.semantic == Semantic.VEGETATION else 255, shift=4
-            )
+    near = _reaching(solids, slope, centre_m)
+    for solid, points in _outlines(near):
+        thrown = points[:, :2] - np.maximum(points[:, 2:], 0) * slope
+        cv2.fillConvexPoly(sun, _hull(thrown, origin_m), 215 if solid.semantic == Semantic.VEGETATION else 255, shift=4)
         if solid.semantic in (Semantic.VEHICLE, Semantic.BUILDING):
-            foot = _BOX[::2, :2] * np.array(solid.size_m[:2]) / 2
-            foot = foot @ solid.global_from_solid[:2, :2].T + solid.global_from_solid[:2, 3]
-            cv2.fillConvexPoly(sky, _hull(foot, origin_m), 255, shift=4)
+            cv2.fillConvexPoly(sky, _hull(points[:, :2], origin_m), 255, shift=4)
     return ShadowMap(origin_m, np.dstack([cv2.blur(sun, (3, 3)), cv2.blur(sky, (5, 5))]))
 
 
@@ -79,11 +74,15 @@ def _reaching(solids: Sequence[Solid], slope: NDArray[np.float64], centre_m: NDA
     return [solids[i] for i in np.flatnonzero(touches)]
 
 
-def _outline(part: Part, global_from_solid: Matrix) -> Matrix:
-    """Points (N, 3) whose convex hull is the part, or nearly."""
-    local = part.centre_m + part.half_m * (_SPHERE if part.round else _BOX)
-    points: Matrix = local @ global_from_solid[:3, :3].T + global_from_solid[:3, 3]
-    return points
+def _outlines(solids: Sequence[Solid]) -> Iterator[tuple[Solid, NDArray[np.float64]]]:
+    """Each part of each solid as points (N, 3) whose convex hull is the part, or nearly."""
+    for is_round, template in ((False, _BOX), (True, _SPHERE)):
+        pairs = [(s, p) for s in solids for p in parts_of(s) if p.round == is_round]
+        if pairs:
+            scale, centre = np.stack([p.half_m for _, p in pairs]), np.stack([p.centre_m for _, p in pairs])
+            pose = np.stack([s.global_from_solid for s, _ in pairs])
+            points = apply(pose, centre[:, None] + scale[:, None] * template)
+            yield from zip([s for s, _ in pairs], points, strict=True)
 
 
 def _hull(points_m: NDArray[np.float64], origin_m: NDArray[np.float64]) -> NDArray[np.int32]:

@@ -124,7 +124,7 @@ def unit_from_solid(part: Part) -> Matrix:
 Field = NDArray[np.float32]
 
 
-def inverse_range(is_round: bool, origin: Sequence[float], direction: Sequence[Field]) -> Field:
+def inverse_range(is_round: bool, origin: Sequence[float], direction: Sequence[Field] | Field) -> Field:
     """1 / t of the nearest point o + t d with t > 0 on the unit cube or unit sphere; <= 0 where the ray misses it.
 
     Inverse ranges make this cheap: for a pixel grid d is linear in (u, v), so the inverse range to each plane of the
@@ -133,12 +133,12 @@ def inverse_range(is_round: bool, origin: Sequence[float], direction: Sequence[F
     Args:
         is_round: sphere instead of cube.
         origin: o, three numbers. From inside nothing is hit.
-        direction: d, three arrays of one shape (...), float32.
+        direction: d, three arrays of one shape (...), float32, or one array (3, ...).
     """
     return _sphere(origin, direction) if is_round else _cube(origin, direction)
 
 
-def _cube(origin: Sequence[float], direction: Sequence[Field]) -> Field:
+def _cube(origin: Sequence[float], direction: Sequence[Field] | Field) -> Field:
     enter: Field | None = None
     leave: Field | None = None
     for o, d in zip(origin, direction, strict=True):
@@ -157,7 +157,7 @@ def _cube(origin: Sequence[float], direction: Sequence[Field]) -> Field:
     return enter
 
 
-def _sphere(origin: Sequence[float], direction: Sequence[Field]) -> Field:
+def _sphere(origin: Sequence[float], direction: Sequence[Field] | Field) -> Field:
     beyond = float(sum(o * o for o in origin)) - 1
     if beyond <= 0:
         return np.zeros_like(direction[0])

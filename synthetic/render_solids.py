@@ -32,17 +32,23 @@ def shade_solids(
 
 def _irradiance(light: Radiance, shadows: ShadowMap, seen: Visibility, hits: Hits) -> Rgb:
     """Light (N, 3) on the hit points: the sun by the angle of the face, the sky by how much of it the face sees."""
-    is_round = hits.table.round[hits.part]
-    normal = np.where(is_round[:, None], hits.on / hits.half_m, 0)
-    box = np.flatnonzero(~is_round)
-    normal[box, hits.face[box]] = np.sign(hits.on[box, hits.face[box]])
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    sun_in_solid = np.array([s.global_from_solid[:3, :3].T @ light.sun_direction for s, _ in seen.parts], np.float32)
-    cosine = np.clip(np.einsum("ni,ni->n", normal, sun_in_solid[hits.part]), 0, 1)
-    # Leaves let light through and scatter it.
-    cosine = np.where(is_round, 0.25 + 0.75 * cosine, cosine) * _sunlit(light, shadows, seen)[hits.part]
-    sky = 0.62 + 0.38 * normal[:, 2] - 0.2 * np.exp(-hits.up_m / 0.6)
-    irradiance: Rgb = cosine[:, None] * light.sun + sky[:, None] * light.ambient
+    sun = np.array([s.global_from_solid[:3, :3].T @ light.sun_direction for s, _ in seen.parts], np.float32)
+    # One row per face of every part: x, y, z and then their opposites.
+    cosines = np.clip(np.concatenate([sun, -sun], axis=1), 0, 1)
+    skies = np.array([0.62, 0.62, 1.0, 0.62, 0.62, 0.24], np.float32)
+    face = hits.face + 3 * (np.take_along_axis(hits.on, hits.face[None], axis=0)[0] < 0)
+    cosine, sky = cosines[hits.part, face], skies[face]
+    lumps = np.flatnonzero(hits.table.round[hits.part])
+    if len(lumps):
+        normal = hits.on[:, lumps] / hits.table.half_m[hits.part[lumps]].T
+        normal /= np.sqrt(np.sum(normal * normal, axis=0))
+        towards = np.clip(np.sum(normal * sun[hits.part[lumps]].T, axis=0), 0, 1)
+        # Leaves let light through and scatter it.
+        cosine[lumps], sky[lumps] = 0.25 + 0.75 * towards, 0.62 + 0.38 * normal[2]
+    cosine *= _sunlit(light, shadows, seen)[hits.part]
+    sky -= 0.2 * np.exp(hits.up_m * np.float32(-1 / 0.6))
+    irradiance: Rgb = cosine[:, None] * light.sun
+    irradiance += sky[:, None] * light.ambient
     return irradiance
 
 

@@ -61,13 +61,9 @@ class RayGrid:
 
     def linear(self, row: NDArray[np.float64]) -> NDArray[np.float32]:
         """(H, W) values of a u + b v + c."""
-        return _linear(row, self.u, self.v)
-
-
-def _linear(row: NDArray[np.float64], u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
-    a, b, c = row.astype(np.float32)
-    field: NDArray[np.float32] = (b * v + c)[:, None] + (a * u)[None, :]
-    return field
+        a, b, c = row.astype(np.float32)
+        field: NDArray[np.float32] = (b * self.v + c)[:, None] + (a * self.u)[None, :]
+        return field
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +92,8 @@ def see(grid: RayGrid, solids: Sequence[Solid]) -> Visibility:
         zip(pairs, rects, maps, strict=True)
     ):
         u, v = grid.u[left:right], grid.v[top:bottom]
-        rows = unit_from_camera[:3, :3] @ grid.camera_from_pixel
-        direction = [_linear(row, u, v) for row in rows]
+        a, b, c = (unit_from_camera[:3, :3] @ grid.camera_from_pixel).T.astype(np.float32)
+        direction = (b[:, None] * v + c[:, None])[:, :, None] + (a[:, None] * u)[:, None, :]
         found = inverse_range(part.round, unit_from_camera[:3, 3].tolist(), direction)
         window = inverse_depth[top:bottom, left:right]
         nearer = (found > window) & (found > 0)
