@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.bev.decoder import SegmentationDecoder
 from models.bev.former import BevFormer
 from models.objectives.base import Batch, Losses, Objective
 from models.objectives.segmentation import class_weights, dice_loss
@@ -87,9 +86,7 @@ class Learner(nn.Module):
             found = self.objective.loss(batch, features, rows)
             parts |= {name: self.objective_weight * part for name, part in found.parts.items()}
         if self.supervised is not None:
-            decoder = self.heads["decoder"]
-            assert isinstance(decoder, SegmentationDecoder)
-            own = self.supervised(decoder(features[-1]), batch.bev_class, batch.labelled)
+            own = self.supervised(self.heads["decoder"](features[-1]), batch.bev_class, batch.labelled)
             parts |= {f"supervised_{name}" if name in parts else name: part for name, part in own.items()}
         total = torch.stack(list(parts.values())).sum() if parts else features[-1].sum() * 0
         return Losses(total, {name: part.detach() for name, part in parts.items()})

@@ -1,6 +1,5 @@
 """Networks as artifacts hold them: built from settings, described beside their weights, checked when loaded."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def load_network(folder: Path, model: BevFormerConfig, grid: BevGrid, schema: La
     """
     weights, found = load_model(folder)
     wanted = describe(model, grid, schema, found.get("heads", []))
-    if different := [name for name in wanted if json.dumps(found.get(name)) != json.dumps(wanted[name])]:
+    if different := [name for name in wanted if found.get(name) != wanted[name]]:
         raise InputError(
             f"the weights were trained with another {' and '.join(different)}",
             where=str(folder),

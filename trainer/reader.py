@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cache.arrays import open_arrays
 from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels
+from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.camera import resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
@@ -21,9 +22,6 @@ from scene.labels import IGNORE, NEVER_WRITTEN, LabelSchema
 
 CACHE_BYTES = 1 << 30
 """How much of what was read stays in memory, our choice: the whole of a small data set."""
-
-CONFIDENCE_ONE = 250
-"""The stored value of confidence 1."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ class FrameReader:
         """Teacher labels of a keyframe; confidence is stored at a quarter of the resolution."""
         class_id, coarse = self._cache.get(("labels", row), lambda: self._read_labels(row))
         height, width = class_id.shape[1:]
-        confidence = coarse.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
-        return ImageLabels(class_id, confidence.astype(np.float32) / CONFIDENCE_ONE, self._ground_from_pixel[row])
+        confidence = coarse.repeat(CONFIDENCE_STRIDE, axis=1).repeat(CONFIDENCE_STRIDE, axis=2)[:, :height, :width]
+        return ImageLabels(class_id, confidence.astype(np.float32) / CONFIDENCE_STEPS, self._ground_from_pixel[row])
 
     def bev_class(self, row: int) -> NDArray[np.uint8]:
         """The BEV label (X, Y) of a keyframe."""
@@ -168,7 +166,7 @@ class FrameReader:
                 f"teacher labels of frame {row} were never written", where=str(self._sources.teacher_labels)
             )
         class_id[~valid] = IGNORE
-        return class_id, np.minimum(confidence, CONFIDENCE_ONE)
+        return class_id, np.minimum(confidence, CONFIDENCE_STEPS)
 
     def _read_bev(self, row: int) -> NDArray[np.uint8]:
         if self._layers is None:

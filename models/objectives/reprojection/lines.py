@@ -14,7 +14,9 @@ from scene.labels import STRUCTURE
 ImageSegments = NDArray[np.float32]
 """(N, 2, 2): two ends, each (u, v) in px."""
 
-CELLS_PER_THICKNESS = 6
+CELLS_PER_THICKNESS = 7
+"""Odd: the line's own cell and as many on each side."""
+
 SUBPIXEL_BITS = 4
 
 
@@ -73,18 +75,19 @@ class ThickLines:
     def __init__(self, segments_m: NDArray[np.float64], grid: BevGrid, thickness_m: float) -> None:
         """Draws segments (N, 2, 2) and everything up to half of `thickness_m` beside them; our choice of raster."""
         self._resolution_m = thickness_m / CELLS_PER_THICKNESS
-        self._origin_m = np.array([grid.x_range_m[0], grid.y_range_m[0]])
-        extent_m = np.array([grid.x_range_m[1], grid.y_range_m[1]]) - self._origin_m
-        num_x, num_y = np.ceil(extent_m / self._resolution_m).astype(int)
-        near = (np.abs(segments_m - self._origin_m - extent_m / 2) < extent_m / 2 + thickness_m).all(axis=(1, 2))
-        cells = (segments_m[near] - self._origin_m) / self._resolution_m - 0.5
+        # A margin, because a line beside the grid may reach into it.
+        lower = np.array([grid.x_range_m[0], grid.y_range_m[0]]) - thickness_m
+        upper = np.array([grid.x_range_m[1], grid.y_range_m[1]]) + thickness_m
+        self._origin_m = lower
+        num_x, num_y = np.ceil((upper - lower) / self._resolution_m).astype(int)
+        near = (np.abs(segments_m - (lower + upper) / 2) < (upper - lower) / 2).all(axis=(1, 2))
+        cells = (segments_m[near] - lower) / self._resolution_m - 0.5
         free = np.full((num_x, num_y), 255, np.uint8)
         # OpenCV wants (column, row) = (y, x), as fixed-point numbers.
         ends = np.round(cells[..., ::-1] * (1 << SUBPIXEL_BITS)).astype(np.int32)
         cv2.polylines(free, list(np.unique(ends, axis=0)), False, (0,), 1, cv2.LINE_8, SUBPIXEL_BITS)
         distance = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        # A drawn cell's centre is a quarter of a cell from the line on average, which would thicken it.
-        self._covered = distance <= CELLS_PER_THICKNESS / 2 - 0.25
+        self._covered = distance <= CELLS_PER_THICKNESS / 2
 
     def cover(self, points_m: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether ground points (P, 2) on the grid lie on a line."""

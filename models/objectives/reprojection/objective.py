@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from models.bev.decoder import SegmentationDecoder
 from models.bev.former import BevFormer
 from models.objectives.base import Batch, Losses, Objective, Targets
 from models.objectives.frames import ClipArrays
@@ -57,14 +56,12 @@ class ReprojectionObjective(Objective):
         self, batch: Batch, features: tuple[Float[Tensor, "B D X2 Y2"], ...], rows: Bool[Tensor, " B"] | None = None
     ) -> Losses:
         """Cross-entropy (and Dice) at the ground points, and the temporal term; see `Objective.loss`."""
-        decoder = self.heads["decoder"]
-        assert isinstance(decoder, SegmentationDecoder)
-        logits = decoder(features[-1])
+        logits = self.heads["decoder"](features[-1])
         counted = torch.ones_like(batch.labelled) if rows is None else rows
         parts = self._image_terms(logits, batch, counted)
         if self.config.temporal.weight > 0 and len(features) > 1:
             with torch.no_grad():
-                previous = decoder(features[-2])
+                previous = self.heads["decoder"](features[-2])
             clip = batch.clip
             usable = batch.targets["previous_seen"] & (clip.has_previous[-1] & counted)[:, None, None]
             term = temporal_loss(logits, previous, clip.ego_from_previous[-1], usable, self.grid, self.config.temporal)
