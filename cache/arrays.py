@@ -1,5 +1,7 @@
 """Arrays on disk: Zarr v3 groups, compressed by Zstandard with a checksum, that any Zarr library opens."""
 
+import asyncio
+import atexit
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import zarr
+import zarr.core.sync
 from numpy.typing import DTypeLike
 from zarr.abc.store import ByteRequest
 from zarr.codecs import ZstdCodec
@@ -21,6 +24,22 @@ from scene.errors import InputError
 
 # A chunk of nothing but the fill value is written like any other: then a chunk that is not there is damage.
 zarr.config.set({"array.write_empty_chunks": True})
+
+
+@atexit.register
+def _await_requests() -> None:
+    """Lets zarr's requests end before its event loop does.
+
+    After a failed read or write, those beside it are still under way, and asyncio would complain of each at exit: a
+    full disk would be a page of noise instead of one line.
+    """
+
+    async def wait() -> None:
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=5)
+
+    if zarr.core.sync.loop[0] is not None:
+        zarr.core.sync.sync(wait())
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 import pickle
 import shutil
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -155,3 +158,31 @@ def test_damaged_metadata_are_an_error(artifact):
     shutil.rmtree(artifact.path / "x.zarr" / "ids")
     with pytest.raises(InputError, match="metadata are damaged"):
         open_arrays(artifact.path / "x.zarr")
+
+
+def test_an_error_is_one_line_even_at_exit(tmp_path):
+    """Many requests are under way when one fails, and the process ends at once."""
+    code = """
+        import pathlib, sys
+        from cache.arrays import ArraySpec, create_arrays, open_arrays
+        from cache.keys import KeySpec
+        from cache.store import Store
+        from scene.errors import InputError
+
+        def fill(build):
+            spec = ArraySpec("a", (200, 200), "u1", (10, 20), None, ("x", "y"), 255)
+            create_arrays(build.path / "x.zarr", [spec])["a"][:] = 1
+            return {}
+
+        path = Store(pathlib.Path(sys.argv[1])).get_or_build(KeySpec("toy", 1, {}), {}, fill)[0].path / "x.zarr"
+        (path / "a/c/0/0").unlink()
+        try:
+            open_arrays(path)["a"][:]
+        except InputError as error:
+            sys.exit(str(error))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "chunk a/c/0/0 is missing" in done.stderr
