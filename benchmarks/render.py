@@ -19,7 +19,7 @@ from synthetic.render_visibility import RayGrid, see
 from synthetic.rig import EGO_FROM_LIDAR, build_rig
 from synthetic.settings import WorldSettings, plan_scenes
 from synthetic.surface import Surface
-from synthetic.town import build_town
+from synthetic.town import Town
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     settings = WorldSettings(image_wh_px=tuple(arguments.image_wh))
     plan = plan_scenes(settings)[0]
-    town = build_town(settings.seed, plan.town.name, plan.town.centre_m, settings.ground_resolution_m)
+    town = Town(settings.seed, plan.town.name, plan.town.centre_m, settings.ground_resolution_m)
     surface_ms, surface = milliseconds(Surface.of, town.ground)
     drive = Drive.start(settings, plan, town, surface)
     camera_ms, lidar_ms, in_view = [], [], []

@@ -147,10 +147,13 @@ def _add_grain(surface: Surface, taps: _Taps, x: NDArray[np.float32], y: NDArray
 
 
 def _wet_reflection(light: Radiance, grid: RayGrid, rows: NDArray[np.int64]) -> Rgb:
-    """The sky in a film of water, (R, 1, 3): strong at grazing angles (Schlick's approximation of Fresnel)."""
+    """The sky in a film of water, (R, 1, 3): strong at grazing angles.
+
+    Schlick's approximation of Fresnel's law at a fifth of its strength: the street below is rough (our choice).
+    """
     middle = np.array([grid.u[len(grid.u) // 2], 0, 1.0])
     rays = (grid.directions_from_pixel @ middle)[:, None] + grid.directions_from_pixel[:, 1:2] * grid.v[rows]
     down = np.clip(-rays[2] / np.linalg.norm(rays, axis=0), 0, 1)
-    share = light.wetness * (0.02 + 0.5 * (1 - down) ** 5)
+    share = light.wetness * (0.02 + 0.2 * (1 - down) ** 5)
     reflection: Rgb = share.astype(np.float32)[:, None, None] * light.horizon
     return reflection

@@ -176,3 +176,16 @@ def test_a_camera_that_looks_up_sees_only_sky(street, noon):
     truth = render_camera(street.surface, [], noon, image_from_camera, tilt @ camera_from_global, WH_PX, 0)
     assert np.all(truth.semantic == Semantic.SKY)
     assert not np.any(truth.instance)
+
+
+def test_a_wet_street_is_darker_and_its_paint_stands_out_less(street, noon):
+    contrast, road = [], []
+    for wetness in (0.0, 1.0):
+        light = replace(noon, wetness=wetness, noise=0.0)
+        view = render_camera(street.surface, [], light, *street.camera((47, 30)), WH_PX, 0)
+        sky = view.rgb[view.semantic == Semantic.SKY].mean()
+        paint, bare = (view.rgb[75:][view.semantic[75:] == c].mean() for c in (Semantic.CROSSING, Semantic.ROAD))
+        contrast.append(paint / bare)
+        road.append(bare / sky)
+    assert road[1] < 0.95 * road[0]
+    assert contrast[1] < 0.97 * contrast[0]
