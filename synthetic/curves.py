@@ -83,7 +83,7 @@ class Curve:
         return float(1.0 / max(curvature.max(), 1e-9))
 
 
-def spline(points: Points, start_direction: Points, end_direction: Points, step_m: float = 0.5) -> Curve:
+def spline(points: Points, start_direction: Points, end_direction: Points, step_m: float = 1.0) -> Curve:
     """A C2 cubic spline through points (N, 2) with given unit directions at both ends."""
     knots = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     smooth = CubicSpline(knots, points, bc_type=((1, start_direction), (1, end_direction)))

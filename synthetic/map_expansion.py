@@ -14,7 +14,7 @@ from shapely import Polygon
 from synthetic.curves import strip
 from synthetic.map_layers import MapTables, arcline_path, simplified
 from synthetic.markings import Divider
-from synthetic.network import Road, lane_polygon, parking_rows
+from synthetic.network import Road, lane_polygon, parking_rows, sidewalk_pieces
 from synthetic.town import Town
 
 
@@ -51,7 +51,7 @@ class _TownWriter:
         network, tables = self.town.network, self.tables
         polygons = tables.add_polygons(network.drivable.geoms, self.name, "drivable")
         tables.add("drivable_area", self._token("drivable"), polygon_tokens=polygons)
-        for k, polygon in enumerate(tables.add_polygons(network.sidewalk.geoms, self.name, "walkway")):
+        for k, polygon in enumerate(tables.add_polygons(sidewalk_pieces(network), self.name, "walkway")):
             tables.add("walkway", self._token("walkway", k), polygon_token=polygon)
 
     def _road_segments(self) -> None:

@@ -64,13 +64,11 @@ class MapTables:
         return self.add("line", self.token("line", *names), node_tokens=nodes), nodes
 
     def add_polygon(self, polygon: Polygon, *names: object) -> str:
-        """A polygon with its holes; vertices that a centimetre or two would not miss are left out."""
-        simple = polygon.simplify(SIMPLIFY_M)
-        assert isinstance(simple, Polygon)
-        exterior = self.add_nodes(np.array(simple.exterior.coords)[:-1], "exterior", *names)
+        """A polygon with its holes, vertex by vertex: simplified neighbours would no longer share their borders."""
+        exterior = self.add_nodes(np.array(polygon.exterior.coords)[:-1], "exterior", *names)
         holes = [
             {"node_tokens": self.add_nodes(np.array(ring.coords)[:-1], "hole", k, *names)}
-            for k, ring in enumerate(simple.interiors)
+            for k, ring in enumerate(polygon.interiors)
         ]
         return self.add("polygon", self.token("polygon", *names), exterior_node_tokens=exterior, holes=holes)
 

@@ -5,7 +5,9 @@ Traffic keeps to the right everywhere.
 
 from dataclasses import dataclass, field
 
+import shapely
 from shapely import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
 
 from synthetic.curves import Curve, Points, strip
 from synthetic.layout import Street
@@ -106,9 +108,39 @@ def approach_of(road: Road, index: int, junction: int, forward: bool) -> Approac
     return Approach(index, junction, False, road.line.reversed(), s.lanes_backward, s.lane_width_m, *offsets)
 
 
+def sidewalk_pieces(network: RoadNetwork) -> list[Polygon]:
+    """The sidewalks cut at the ends of the roads, so that none goes around a block.
+
+    Real maps cut them too, and the devkit's masks lose what lies inside the hole of a polygon that is drawn later.
+    """
+    pieces: list[Polygon] = []
+    rest: BaseGeometry = network.sidewalk
+    for road in network.roads:
+        section = road.street.section
+        for inner, outer in (
+            (section.kerb_left_m, section.kerb_left_m + section.sidewalk_m),
+            (section.kerb_right_m, section.kerb_right_m - section.sidewalk_m),
+        ):
+            if section.sidewalk_m > 0:
+                ribbon = Polygon(strip(road.line, inner, outer)).buffer(0)
+                pieces += polygons_of(rest.intersection(ribbon))
+                rest = rest.difference(ribbon)
+    return pieces + polygons_of(rest)
+
+
+def polygons_of(geometry: BaseGeometry, min_area_m2: float = 1.0) -> list[Polygon]:
+    """Its polygons, without what is too small to matter."""
+    return [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon) and part.area > min_area_m2]
+
+
 def lane_polygon(lane: Lane | Connector) -> Points:
-    """Exterior (M, 2) of the lane's area."""
-    return strip(lane.path, -lane.width_m / 2, lane.width_m / 2)
+    """Exterior (M, 2) of the lane's area, a little narrower than the lane.
+
+    A lane on the kerb would otherwise share a border with its road, and rounded coordinates would leave seams in
+    their union, which label recipes take for road boundaries.
+    """
+    half = lane.width_m / 2 - 0.04
+    return strip(lane.path, -half, half)
 
 
 def parking_rows(network: RoadNetwork) -> list[tuple[int, Curve, float]]:

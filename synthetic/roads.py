@@ -7,7 +7,7 @@ from shapely.geometry.base import BaseGeometry
 
 from synthetic.curves import Curve, strip, turn
 from synthetic.layout import Street
-from synthetic.network import Connector, Lane, Road, RoadNetwork
+from synthetic.network import Connector, Lane, Road, RoadNetwork, polygons_of
 
 KERB_RADIUS_M = 6.0
 
@@ -23,19 +23,13 @@ def build_network(streets: list[Street]) -> RoadNetwork:
         line = street.line.part(start, street.line.length_m - end)
         roads.append(Road(street, line, _body(line, street)))
     junctions = _junctions(roads, rounded)
-    drivable = _multi(shapely.union_all([*[road.body for road in roads], *junctions.values()]))
+    drivable = MultiPolygon(polygons_of(shapely.union_all([*[road.body for road in roads], *junctions.values()])))
     lanes = [lane for i, road in enumerate(roads) for lane in _lanes(i, road)]
     connectors = _connectors(roads, lanes)
     exits: dict[int, list[int]] = {}
     for k, connector in enumerate(connectors):
         exits.setdefault(connector.from_lane, []).append(k)
     return RoadNetwork(roads, junctions, lanes, connectors, drivable, _sidewalk(roads, junctions, drivable), exits)
-
-
-def _multi(geometry: BaseGeometry) -> MultiPolygon:
-    """Its polygonal parts above 1 square metre."""
-    parts = shapely.get_parts(geometry)
-    return MultiPolygon([p for p in parts if p.geom_type == "Polygon" and p.area > 1.0])
 
 
 def _body(line: Curve, street: Street, widen_m: float = 0.0) -> Polygon:
@@ -132,4 +126,4 @@ def _sidewalk(roads: list[Road], junctions: dict[int, Polygon], drivable: MultiP
         if road.street.section.sidewalk_m > 0
     ]
     corners = [junction.buffer(2.2, quad_segs=8) for junction in junctions.values()]
-    return _multi(shapely.union_all([*ribbons, *corners]).difference(drivable))
+    return MultiPolygon(polygons_of(shapely.union_all([*ribbons, *corners]).difference(drivable)))

@@ -34,10 +34,12 @@ class Trajectory:
         return np.concatenate([self.path.at(arc), np.asarray(heading)[..., None]], axis=-1)
 
 
-def random_route(rng: np.random.Generator, network: RoadNetwork, lane: int, start_m: float, length_m: float) -> Curve:
-    """A smooth path that starts on a lane and turns at random; shorter than `length_m` where the town ends.
+def random_route(
+    rng: np.random.Generator, network: RoadNetwork, lane: int, start_m: float, length_m: float
+) -> tuple[Curve, bool]:
+    """A smooth path that starts on a lane and turns at random, and whether it stays in the town.
 
-    It leaves the town only if there is no other way.
+    It leaves the town only if there is no other way, and is then shorter than `length_m` where the street ends.
     """
     pieces = [network.lanes[lane].path.part(start_m, np.inf).points]
     travelled = network.lanes[lane].path.length_m - start_m
@@ -51,7 +53,7 @@ def random_route(rng: np.random.Generator, network: RoadNetwork, lane: int, star
         lane = connector.to_lane
         pieces += [connector.path.points[1:], network.lanes[lane].path.points[1:]]
         travelled += connector.path.length_m + network.lanes[lane].path.length_m
-    return _smooth(Curve(np.vstack(pieces)))
+    return _smooth(Curve(np.vstack(pieces))), bool(network.exits(lane))
 
 
 def _smooth(curve: Curve) -> Curve:
@@ -64,7 +66,7 @@ def _smooth(curve: Curve) -> Curve:
 
 
 def drive(path: Curve, cruise_ms: float, duration_s: float, min_ms: float) -> Trajectory:
-    """Drives along a path at `cruise_ms`, slower in bends, within comfortable accelerations; stops at its end never.
+    """Drives along a path at `cruise_ms`, slower in bends, within comfortable accelerations.
 
     The trajectory lasts `duration_s` or until the path ends.
     """
@@ -94,23 +96,25 @@ def ego_trajectory(
 ) -> Trajectory:
     """The ego vehicle's drive: somewhere in the town, through junctions, a little off the lane's centre.
 
+    It does not end on a street that leads out of the town, if one of sixty tries avoids that.
+
     Raises:
         ValueError: if no route of the town lasts that long.
     """
     length = duration_s * speed_ms[1]
-    best: Trajectory | None = None
+    fallback: Trajectory | None = None
     for _ in range(60):
         lane = int(rng.integers(len(network.lanes)))
         start = float(rng.uniform(0.05, 0.6)) * network.lanes[lane].path.length_m
-        path = random_route(rng, network, lane, start, length + 5)
+        path, stays = random_route(rng, network, lane, start, length + 5)
         sway = 0.18 * np.sin(path.arc_m / rng.uniform(9, 20) + rng.uniform(0, 2 * np.pi)) + rng.normal(0, 0.1)
         path = Curve(path.points + sway[:, None] * path.normals)
         cruise = float(rng.uniform(0.6, 1.0)) * speed_ms[1]
         trajectory = drive(path, cruise, duration_s, speed_ms[0])
-        if best is None or trajectory.time_s[-1] > best.time_s[-1]:
-            best = trajectory
-        if best.time_s[-1] >= duration_s:
-            return best
-    raise ValueError(
-        f"no route through this town lasts {duration_s:.0f} s: drive slower or keep fewer frames per scene"
-    )
+        if trajectory.time_s[-1] >= duration_s:
+            if stays:
+                return trajectory
+            fallback = trajectory
+    if fallback is None:
+        raise ValueError(f"no route through this town lasts {duration_s:.0f} s")
+    return fallback

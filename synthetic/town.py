@@ -1,6 +1,7 @@
 """A town: its streets, what is painted on them, what stands beside them, and its ground seen from above."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,31 +17,37 @@ from synthetic.seeds import generator, seed_of
 
 @dataclass(frozen=True, eq=False)
 class Town:
-    """One town in the global frame of its location.
+    """One town in the global frame of its location: a pure function of its attributes, each part made when asked for.
 
     Attributes:
-        solids: buildings, trees and poles, with instances 1..len(solids).
-    """
-
-    name: str
-    network: RoadNetwork
-    markings: Markings
-    ground: Ground
-    solids: list[Solid]
-
-
-def build_town(seed: int, name: str, centre_m: tuple[float, float], resolution_m: float = 0.08) -> Town:
-    """The town of that name: a pure function of its arguments.
-
-    Args:
         seed: the world's seed.
         name: distinguishes the towns of a world.
         centre_m: where the town lies in the location's global frame.
         resolution_m: cell size of the ground raster.
     """
-    streets = plan_streets(generator(seed, name, "streets"), np.array(centre_m))
-    network = build_network(streets)
-    markings = paint(generator(seed, name, "markings"), network)
-    ground = rasterise(network, markings, resolution_m, seed_of(seed, name, "ground") & 0x7FFFFFFF)
-    solids = place_scenery(generator(seed, name, "scenery"), network, markings)
-    return Town(name, network, markings, ground, solids)
+
+    seed: int
+    name: str
+    centre_m: tuple[float, float]
+    resolution_m: float = 0.08
+
+    @cached_property
+    def network(self) -> RoadNetwork:
+        """What can be driven on."""
+        return build_network(plan_streets(generator(self.seed, self.name, "streets"), np.array(self.centre_m)))
+
+    @cached_property
+    def markings(self) -> Markings:
+        """What is painted on it."""
+        return paint(generator(self.seed, self.name, "markings"), self.network)
+
+    @cached_property
+    def ground(self) -> Ground:
+        """The classes of the ground."""
+        seed = seed_of(self.seed, self.name, "ground") & 0x7FFFFFFF
+        return rasterise(self.network, self.markings, self.resolution_m, seed)
+
+    @cached_property
+    def solids(self) -> list[Solid]:
+        """Buildings, trees and poles, with instances 1..len(solids)."""
+        return place_scenery(generator(self.seed, self.name, "scenery"), self.network, self.markings)

@@ -144,7 +144,7 @@ def _moving(rng: np.random.Generator, network: RoadNetwork, ego_points: Points, 
             continue
         start = float(rng.uniform(0, 0.9)) * length
         cruise = float(rng.uniform(4, 12))
-        path = random_route(rng, network, lane, start, cruise * (duration_s + 2))
+        path, _ = random_route(rng, network, lane, start, cruise * (duration_s + 2))
         trajectory = drive(path, cruise, duration_s + 1, min_ms=2.5)
         if trajectory.time_s[-1] >= duration_s + 0.5:
             found.append((category, "vehicle.moving", size, trajectory))

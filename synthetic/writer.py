@@ -21,7 +21,7 @@ from synthetic.scene_writer import SceneWriter
 from synthetic.settings import SPLITS, ScenePlan, TownPlan, WorldSettings, canvas_edge_m, plan_scenes, plan_towns
 from synthetic.surface import Surface
 from synthetic.tables import MAP_FILES, SCENE_TABLES, VERSION, Tables, shared_tables
-from synthetic.town import Town, build_town
+from synthetic.town import Town
 
 PARTS = "scenes"
 """Folder with the records of each scene until `finish_world` joins them."""
@@ -32,7 +32,7 @@ MASK_CELL_M = 0.1
 @lru_cache(maxsize=1)
 def _town(settings: WorldSettings, plan: TownPlan) -> tuple[Town, Surface]:
     """The last town stays in memory: scenes are written town by town."""
-    town = build_town(settings.seed, plan.name, plan.centre_m, settings.ground_resolution_m)
+    town = Town(settings.seed, plan.name, plan.centre_m, settings.ground_resolution_m)
     return town, Surface.of(town.ground)
 
 
@@ -64,7 +64,7 @@ def finish_world(settings: WorldSettings, data_root: Path) -> None:
 def write_map(settings: WorldSettings, location: str, data_root: Path) -> None:
     """Writes a location's vector map and its drivable-area mask."""
     plans = [town for town in plan_towns(settings) if town.location == location]
-    towns = [build_town(settings.seed, p.name, p.centre_m, settings.ground_resolution_m) for p in plans]
+    towns = [Town(settings.seed, plan.name, plan.centre_m) for plan in plans]
     edge = canvas_edge_m(plans)
     write_json(data_root / "maps" / "expansion" / f"{location}.json", map_expansion(location, towns, edge))
     shape = (round(edge[1] / MASK_CELL_M), round(edge[0] / MASK_CELL_M))

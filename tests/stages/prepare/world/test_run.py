@@ -1,0 +1,80 @@
+"""The world stage: killed and resumed, and with any number of workers, it writes the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cache.keys import KeySpec
+from cache.manifest import Artifact
+from cache.store import Store
+from stages.prepare.world import STAGE, SplitSettings, WorldSettings
+from stages.stage import Runtime, StageRun
+
+ONE = SplitSettings(num_towns=1, num_scenes=1)
+SETTINGS = WorldSettings(
+    train=SplitSettings(num_towns=1, num_scenes=2),
+    val=ONE,
+    teacher=SplitSettings(num_towns=1, num_scenes=0),
+    frames_per_scene=1,
+    image_wh_px=(64, 32),
+    ground_resolution_m=0.2,
+)
+
+
+def _spec() -> KeySpec:
+    return KeySpec(STAGE.name, STAGE.version, SETTINGS.canonical(), {}, {})
+
+
+def build(root: Path, num_workers: int) -> Artifact:
+    runtime = Runtime(num_workers=num_workers, progress=False)
+    with Store(root).build(_spec(), {}) as handle:
+        statistics = STAGE.run(StageRun(SETTINGS, {}, handle, runtime))
+        return handle.commit(statistics)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return build(tmp_path_factory.mktemp("whole"), num_workers=1)
+
+
+def test_counts_and_files(whole: Artifact) -> None:
+    assert whole.manifest.statistics == {"towns": 3, "scenes": 3, "frames": 3, "images": 18}
+    assert sorted(p.name for p in whole.path.iterdir()) == [
+        "manifest.json",
+        "maps",
+        "samples",
+        "splits.json",
+        "truth",
+        "v1.0-synthetic",
+    ]
+
+
+def test_a_killed_build_goes_on_in_workers_to_the_same_bytes(whole: Artifact, tmp_path: Path) -> None:
+    script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_run; "
+    script += f"test_run.build(test_run.Path({str(tmp_path)!r}), 1)"
+    killed = subprocess.Popen([sys.executable, "-c", script], cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": "."})
+    deadline = time.monotonic() + 90
+    while not _done(tmp_path) and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert 1 <= _done(tmp_path) < 4
+    resumed = build(tmp_path, num_workers=2)
+    assert resumed.output_digest == whole.output_digest
+    assert resumed.manifest.files == whole.manifest.files
+
+
+def _done(root: Path) -> int:
+    return Store(root).progress(_spec()).done if root.exists() else 0
+
+
+def test_describing_the_stage_is_cheap() -> None:
+    code = "import sys, stages.prepare.world; print(sorted({'torch', 'nuscenes', 'cv2', 'shapely'} & set(sys.modules)))"
+    env = {**os.environ, "PYTHONPATH": "."}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert result.stdout.strip() == "[]"
