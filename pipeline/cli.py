@@ -4,14 +4,17 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from cache.store import Artifact, Store
-from pipeline.request import ExperimentRequest, cache_folder
+from pipeline.places import cache_folder
 from scene.errors import EXIT_BAD_INPUT, InputError
+
+if TYPE_CHECKING:
+    from pipeline.request import ExperimentRequest
 
 app = typer.Typer(
     help="Bird's-eye-view models with few labels: pseudo-label, pretrain by reprojection, fine-tune, evaluate.",
@@ -90,11 +93,12 @@ def list_artifacts(cache: Cache = None, as_json: AsJson = False) -> None:
     """List the artifacts in the cache."""
     from pipeline.console import artifact_table
 
-    rows = [describe(artifact) for artifact in Store(cache_folder(cache)).artifacts()]
+    store = Store(cache_folder(cache))
+    rows = [describe(artifact) for artifact in store.artifacts()]
     if as_json:
         _print_json(rows)
     else:
-        Console(soft_wrap=True).print(artifact_table(rows))
+        Console(soft_wrap=True).print(artifact_table(rows), f"\n{len(rows)} artifacts in {store.root}")
 
 
 @app.command()
@@ -126,7 +130,9 @@ def describe(artifact: Artifact) -> dict[str, Any]:
 
 def _request(
     config: str, until: str | None, overrides: Sequence[str] | None, cache: Path | None, skip_bad_frames: bool
-) -> ExperimentRequest:
+) -> "ExperimentRequest":
+    from pipeline.request import ExperimentRequest
+
     return ExperimentRequest(
         config=config, until=until, overrides=tuple(overrides or ()), cache=cache, skip_bad_frames=skip_bad_frames
     )

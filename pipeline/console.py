@@ -35,10 +35,10 @@ def plan_table(statuses: Iterable[StepStatus]) -> Table:
 
 
 def artifact_table(rows: Iterable[dict[str, Any]]) -> Table:
-    """Artifacts, one per row of `stage`, `key`, `bytes` and `path`."""
-    table = _table("stage", "key", "size", "path")
+    """Artifacts, one per row of `stage`, `key` and `bytes`."""
+    table = _table("stage", "key", "size")
     for row in rows:
-        table.add_row(row["stage"], row["key"][:SHORT], size(row["bytes"]), Text(row["path"], overflow="fold"))
+        table.add_row(row["stage"], row["key"][:SHORT], size(row["bytes"]))
     return table
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from pipeline.places import CONFIGS, shown
 from scene.errors import InputError
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 Location = tuple[int | str, ...]
 
 
@@ -109,12 +109,6 @@ def read_layers(file: Path, overrides: Sequence[str] = ()) -> Layers:
             )
         layers.insert(0, lower)
     return Layers((*layers, *(_parse_override(o) for o in overrides)), own.source)
-
-
-def shown(path: Path) -> str:
-    """A path as a message shows it: relative to the working directory where it lies below it."""
-    path = path.resolve()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _read(file: Path) -> Layer:

@@ -8,10 +8,9 @@ from typing import Any
 from cache.durable import write_atomically
 from cache.failures import explain_write_errors
 from cache.store import Artifact
+from pipeline.places import REPORTS
 from pipeline.plan import Step
 from stages.learn.report.costs import Cost, insert_costs
-
-REPORTS = Path("reports")
 
 
 def summary_of(report: Artifact) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,11 @@
 """What a run is asked to do: the one parameter of the command line, the inline engine and the Prefect flow alike."""
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.config import Experiment, load_experiment
+from pipeline.places import cache_folder
 from pipeline.plan import Plan
 from pipeline.steps import plan_experiment
 
@@ -35,8 +35,3 @@ class ExperimentRequest(BaseModel):
     def cache_folder(self) -> Path:
         """Where results live."""
         return cache_folder(self.cache)
-
-
-def cache_folder(given: Path | None) -> Path:
-    """The cache folder: as given, else $BEVPRIOR_CACHE, else `.cache` in the working directory."""
-    return (given or Path(os.environ.get("BEVPRIOR_CACHE") or ".cache")).absolute()
