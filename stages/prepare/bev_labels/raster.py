@@ -53,9 +53,9 @@ def fill(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_
         edges: (N, 2, 2) start and end of each edge as (i, j); together closed rings that do not overlap.
         shape: number of rows and columns.
     """
-    edges = edges[np.ptp(edges[:, :, 0], axis=1) > 0]
-    lower = np.where((edges[:, 0, 0] < edges[:, 1, 0])[:, None], edges[:, 0], edges[:, 1])
-    upper = edges[:, 0] + edges[:, 1] - lower
+    edges = edges[edges[:, 0, 0] != edges[:, 1, 0]]
+    rises = (edges[:, 0, 0] < edges[:, 1, 0])[:, None]
+    lower, upper = np.where(rises, edges[:, 0], edges[:, 1]), np.where(rises, edges[:, 1], edges[:, 0])
     first, last = (np.clip(np.ceil(end[:, 0]), 0, shape[0]).astype(np.int64) for end in (lower, upper))
     num_rows = last - first
     edge = np.repeat(np.arange(len(edges)), num_rows)

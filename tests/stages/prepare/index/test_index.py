@@ -9,8 +9,7 @@ from scene.errors import InputError
 from scene.frames import FrameIndex
 from stages.prepare.index import STAGE, IndexSettings
 from stages.prepare.index.fingerprint import fingerprint
-from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
-from tests.stages.prepare.tiny_data_set import INDEX_SETTINGS, VERSION, run_stage, write_data_set
+from tests.stages.prepare.tiny_data_set import INDEX_SETTINGS, VERSION
 
 
 def load(artifact) -> FrameIndex:
@@ -133,18 +132,3 @@ def test_the_fingerprint_sees_tables_and_files_and_nothing_else(data_root, edit)
     assert {name for name in before if before[name] != after[name]} == {"ego_pose.json"}
     (data_root / "samples/CAM_BACK/CAM_BACK-00.jpg").unlink()
     assert fingerprint(INDEX_SETTINGS, data_root)["samples/CAM_BACK"] != after["samples/CAM_BACK"]
-
-
-def recipe(root, **changes):
-    write_data_set(root.parent / "data")
-    return run_stage(STAGE, INDEX_SETTINGS.model_copy(update=changes), root, root.parent / "data")
-
-
-def test_contract(tmp_path):
-    check_rerun_does_nothing(recipe, tmp_path)
-    check_changed_setting(recipe, tmp_path, check_images="full", skip_bad_frames=True, cameras=("CAM_BACK",))
-    check_schema(recipe(tmp_path / "cache")[0], {})
-
-
-def test_kill_and_resume(tmp_path):
-    check_kill_and_resume(recipe, tmp_path, num_kills=2)
