@@ -199,7 +199,7 @@ def _paint_dividers(
     """The line between the directions (single or double, solid) and those between lanes (dashed, solid at the ends)."""
     section, length = road.street.section, road.line.length_m
     spans = [(start_m, length - end_m)] if gap is None else [(start_m, gap[0]), (gap[1], length - end_m)]
-    width = float(rng.uniform(0.12, 0.18))
+    width = float(rng.uniform(0.13, 0.2))
     double = bool(rng.random() < 0.55)
     dash, space = float(rng.uniform(2.0, 3.2)), float(rng.uniform(2.4, 5.0))
     solid_m = float(rng.uniform(12, 22))

@@ -49,7 +49,7 @@ class WorldSettings(Settings):
     frames_per_scene: int = Field(default=12, ge=1, le=40)
     frame_interval_s: float = Field(default=0.5, gt=0.1)
     image_wh_px: tuple[int, int] = (192, 96)
-    ground_resolution_m: float = Field(default=0.08, gt=0.02, le=0.2)
+    ground_resolution_m: float = Field(default=0.1, gt=0.02, le=0.2)
     speed_ms: tuple[float, float] = (3.0, 12.0)
     attitude_deg: float = Field(default=0.15, ge=0)
     jitter_deg: float = Field(default=0.15, ge=0)

@@ -29,7 +29,7 @@ class Town:
     seed: int
     name: str
     centre_m: tuple[float, float]
-    resolution_m: float = 0.08
+    resolution_m: float = 0.1
 
     @cached_property
     def network(self) -> RoadNetwork:

@@ -90,6 +90,14 @@ def test_raster_and_polygons_agree(town: Town) -> None:
     np.testing.assert_array_equal(on_road[clear], shapely.contains(town.network.drivable, points)[clear])
 
 
+def test_no_terrain_shows_between_sidewalk_and_road(town: Town) -> None:
+    paved = shapely.union(town.network.sidewalk, town.network.drivable).buffer(-2 * town.ground.resolution_m)
+    x, y = np.nonzero(town.ground.semantic == Semantic.TERRAIN)
+    x, y = ((index[::7] + 0.5) * town.ground.resolution_m for index in (x, y))
+    shapely.prepare(paved)
+    assert not shapely.contains_xy(paved, x + town.ground.origin_m[0], y + town.ground.origin_m[1]).any()
+
+
 def test_nothing_stands_on_the_road(town: Town) -> None:
     assert {s.semantic for s in town.solids} == {Semantic.BUILDING, Semantic.VEGETATION, Semantic.POLE}
     assert [s.instance for s in town.solids] == list(range(1, len(town.solids) + 1))
