@@ -128,6 +128,12 @@ class _Draft:
             raise InputError(
                 f"{twice[0]!r} is given to this stage already", where=where, fix="set it where it is shared"
             )
+        for name, field in Experiment.model_fields.items():
+            lacks = name in model.model_fields and model.model_fields[name].is_required() and name not in given
+            if lacks and name not in section:
+                said = field.alias or name
+                fix = f"add `{said}`, for example a file below configs/"
+                raise InputError(f"the stage {stage_name} needs `{said}`", where=self.layers.file, fix=fix)
         return parse_settings(model, _on_defaults(model, {**given, **section}), self.layers, _location(stage_name))
 
 

@@ -36,7 +36,12 @@ SMOKE = str(CONFIGS / "experiments" / "smoke.yaml")
         ("arms=[]", "no arms to train (--set arms)"),
         ("goal=teach", "(--set goal, goal)"),
         ("schema=labels/nothing.yaml", "no file 'labels/nothing.yaml' (--set)"),
-        ("label_hw_px=null", "a value is missing"),
+        ("model=null", "needs `model` (configs/experiments/smoke.yaml): add `model`"),
+        ("schema=null", "needs `schema` (configs/experiments/smoke.yaml): add `schema`"),
+        (
+            "arms=[{name: a, title: b, pretrained: true}]",
+            "missing (--set arms, arms.0.label_fraction): add arms.0.label",
+        ),
     ],
 )
 def test_a_fault_is_one_line_that_leads_to_its_place(override: str, says: str) -> None:
