@@ -48,23 +48,22 @@ def run(
     console = Console(stderr=as_json, soft_wrap=True)
     try:
         if engine == "prefect":
+            request.load()  # a fault of the configuration is told before a server is started
             from pipeline.flows import run_experiment
 
-            run_experiment(request)
-            return
-        from pipeline.session import run_and_report
+            store, keys = Store(request.cache_folder), run_experiment(request)
+            rows = [{"step": step, **describe(store.find(key))} for step, key in keys.items()]
+        else:
+            from pipeline.session import run_and_report
 
-        outcomes = run_and_report(request, console)
+            outcomes = run_and_report(request, console)
+            done = [{"step": o.step.name, "built": o.built, "wall_s": round(o.wall_s, 3)} for o in outcomes]
+            rows = [step | describe(o.artifact) for step, o in zip(done, outcomes, strict=True)]
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
-        _print_json(
-            [
-                {"step": o.step.name, "built": o.built, "wall_s": round(o.wall_s, 3), **describe(o.artifact)}
-                for o in outcomes
-            ]
-        )
+        _print_json(rows)
 
 
 @app.command()

@@ -51,23 +51,28 @@ class Layers:
 
     def source_of(self, location: Location) -> str:
         """The file that decided the value at `location`, or the deepest part of it that any mentions."""
-        for depth in range(len(location), 0, -1):
-            for layer in reversed(self.layers):
-                if (source := _source_in(layer, location[:depth])) is not None:
-                    return source
-        return self.file
+        deepest, result = 0, self.file
+        for layer in reversed(self.layers):
+            depth, source, replaces = _follow(layer, location)
+            if depth > deepest:
+                deepest, result = depth, source
+            if depth == len(location) or replaces:
+                break
+        return result
 
 
-def _source_in(layer: Layer, location: Location) -> str | None:
+def _follow(layer: Layer, location: Location) -> tuple[int, str, bool]:
+    """How far a layer goes along `location`, the file that says so, and whether it replaces what lies below there."""
     node: Any = layer.values
-    source = layer.source
-    for part in location:
-        source = node.source if isinstance(node, Included) else source
+    source, replaces = layer.source, False
+    for depth, part in enumerate(location):
+        if isinstance(node, Included):
+            source, replaces = node.source, True
         inside = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
         if not inside:
-            return None
+            return depth, source, depth > 0 and (replaces or not isinstance(node, dict))
         node = node[part]
-    return source
+    return len(location), source, True
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ SMOKE = str(CONFIGS / "experiments" / "smoke.yaml")
         ("schema=null", "needs `schema` (configs/experiments/smoke.yaml): add `schema`"),
         (
             "arms=[{name: a, title: b, pretrained: true}]",
-            "missing (--set arms, arms.0.label_fraction): add arms.0.label",
+            "(--set arms, arms.0.label_fraction): add arms.0.label_fraction",
         ),
     ],
 )

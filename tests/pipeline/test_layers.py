@@ -47,6 +47,12 @@ def test_every_value_remembers_its_source(tmp_path: Path, monkeypatch: pytest.Mo
     assert layers.source_of(("a", "x", "not", "there")) == "low.yaml"
 
 
+def test_what_replaces_a_list_is_the_source_of_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    layers = read_layers(write(tmp_path, "e.yaml", "arms: [{name: a, seed: 1}]"), ["arms=[{name: b}]"])
+    assert layers.source_of(("arms", 0, "seed")) == "--set arms"
+
+
 def test_merge_leaves_its_arguments_alone() -> None:
     below, above = {"a": {"b": 1}}, {"a": {"c": 2}}
     assert merge(below, above) == {"a": {"b": 1, "c": 2}}
