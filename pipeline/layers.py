@@ -67,10 +67,12 @@ def _follow(layer: Layer, location: Location) -> tuple[int, str, bool]:
     source, replaces = layer.source, False
     for depth, part in enumerate(location):
         if isinstance(node, Included):
-            source, replaces = node.source, True
+            source = node.source
+        # Only a plain mapping mixes with what lies below it.
+        replaces = replaces or isinstance(node, Included) or not isinstance(node, dict)
         inside = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
         if not inside:
-            return depth, source, depth > 0 and (replaces or not isinstance(node, dict))
+            return depth, source, replaces
         node = node[part]
     return len(location), source, True
 
