@@ -58,11 +58,11 @@ class _TownWriter:
         network, tables = self.town.network, self.tables
         drivable = self._token("drivable")
         for node, junction in network.junctions.items():
-            polygon = tables.add_polygon(junction, self.name, "junction", node)
+            polygon = tables.add_polygon(junction, self.name, "junction", node, exact=True)
             fields = {"is_intersection": True, "drivable_area_token": drivable}
             tables.add("road_segment", self._token("junction", node), polygon_token=polygon, **fields)
         for i, road in enumerate(network.roads):
-            polygon = tables.add_polygon(road.body, self.name, "road", i)
+            polygon = tables.add_polygon(road.body, self.name, "road", i, exact=True)
             fields = {"is_intersection": False, "drivable_area_token": drivable}
             self.segments[i] = tables.add("road_segment", self._token("road", i), polygon_token=polygon, **fields)
             self._blocks(i, road)

@@ -63,8 +63,16 @@ class MapTables:
         nodes = self.add_nodes(points, "line", *names)
         return self.add("line", self.token("line", *names), node_tokens=nodes), nodes
 
-    def add_polygon(self, polygon: Polygon, *names: object) -> str:
-        """A polygon with its holes, vertex by vertex: simplified neighbours would no longer share their borders."""
+    def add_polygon(self, polygon: Polygon, *names: object, exact: bool = False) -> str:
+        """A polygon with its holes.
+
+        Vertices that nobody would miss are left out, unless `exact`: neighbours that are simplified one by one no
+        longer share their border.
+        """
+        if not exact:
+            simple = polygon.simplify(SIMPLIFY_M)
+            assert isinstance(simple, Polygon)
+            polygon = simple
         exterior = self.add_nodes(np.array(polygon.exterior.coords)[:-1], "exterior", *names)
         holes = [
             {"node_tokens": self.add_nodes(np.array(ring.coords)[:-1], "hole", k, *names)}

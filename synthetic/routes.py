@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from scene.errors import InputError
 from synthetic.curves import Curve, Points
 from synthetic.network import RoadNetwork
 
@@ -99,7 +100,7 @@ def ego_trajectory(
     It does not end on a street that leads out of the town, if one of sixty tries avoids that.
 
     Raises:
-        ValueError: if no route of the town lasts that long.
+        InputError: if no route of the town lasts that long.
     """
     length = duration_s * speed_ms[1]
     fallback: Trajectory | None = None
@@ -116,5 +117,6 @@ def ego_trajectory(
                 return trajectory
             fallback = trajectory
     if fallback is None:
-        raise ValueError(f"no route through this town lasts {duration_s:.0f} s")
+        what = f"no route through the town lasts {duration_s:.0f} s at {speed_ms[1]:g} m/s"
+        raise InputError(what, where="the world's settings", fix="lower speed_ms, frames_per_scene or frame_interval_s")
     return fallback

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scene.settings import Settings
 
@@ -56,6 +56,14 @@ class WorldSettings(Settings):
     jitter_height_m: float = Field(default=0.015, ge=0)
     noise_scale: float = Field(default=1.0, ge=0)
     jpeg_quality: int = Field(default=95, ge=50, le=100)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "WorldSettings":
+        if min(self.image_wh_px) < 16:
+            raise ValueError(f"images of {self.image_wh_px} px are too small to show anything: at least 16 x 16")
+        if not 0 < self.speed_ms[0] <= self.speed_ms[1]:
+            raise ValueError(f"speed_ms {self.speed_ms} must be (slowest, fastest), both above 0")
+        return self
 
 
 @dataclass(frozen=True)

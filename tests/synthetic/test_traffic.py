@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
+from scene.errors import InputError
 from synthetic.layout import plan_streets
 from synthetic.network import RoadNetwork
 from synthetic.roads import build_network
@@ -72,5 +73,5 @@ def test_a_drive_too_long_for_the_town_is_refused(network: RoadNetwork) -> None:
     stubs = [lane for i, lane in enumerate(network.lanes) if not network.exits(i)]
     assert stubs
     only_stubs = RoadNetwork(network.roads, {}, stubs, [], network.drivable, network.sidewalk)
-    with pytest.raises(ValueError, match="no route"):
+    with pytest.raises(InputError, match="no route"):
         ego_trajectory(generator(1, "ego"), only_stubs, 60.0, (3.0, 12.0))

@@ -1,10 +1,12 @@
 """Writes the world, one unit of work for each scene, in worker processes."""
 
+import math
 import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +58,30 @@ def _written(settings: WorldSettings, scenes: list[ScenePlan], path: Path, num_w
         return
     # Spawned, not forked: OpenCV's threads do not survive a fork. Their number is limited before they are made.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_limit_threads) as pool:
-        running: dict[Future[None], ScenePlan] = {pool.submit(write_scene, settings, s, path): s for s in scenes}
-        try:
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                    yield running.pop(future)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        running: dict[Future[None], ScenePlan] = {}
+        for share in shares(scenes, workers):
+            pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_limit_threads))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            running |= {pool.submit(write_scene, settings, scene, path): scene for scene in share}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                yield running.pop(future)
+
+
+def shares(scenes: list[ScenePlan], num_workers: int) -> list[list[ScenePlan]]:
+    """Scenes for each worker: equally many, and those of one town together, for a worker builds a town only once."""
+    limit = math.ceil(len(scenes) / num_workers)
+    towns: dict[str, list[ScenePlan]] = {}
+    for scene in scenes:
+        towns.setdefault(scene.town.name, []).append(scene)
+    chunks = [own[i : i + limit] for own in towns.values() for i in range(0, len(own), limit)]
+    result: list[list[ScenePlan]] = [[] for _ in range(num_workers)]
+    for chunk in sorted(chunks, key=len, reverse=True):
+        min(result, key=len).extend(chunk)
+    return [share for share in result if share]
 
 
 def _limit_threads() -> None:

@@ -13,7 +13,9 @@ from cache.keys import KeySpec
 from cache.manifest import Artifact
 from cache.store import Store
 from stages.prepare.world import STAGE, SplitSettings, WorldSettings
+from stages.prepare.world.run import shares
 from stages.stage import Runtime, StageRun
+from synthetic.settings import plan_scenes
 
 ONE = SplitSettings(num_towns=1, num_scenes=1)
 SETTINGS = WorldSettings(
@@ -71,6 +73,16 @@ def test_a_killed_build_goes_on_in_workers_to_the_same_bytes(whole: Artifact, tm
 
 def _done(root: Path) -> int:
     return Store(root).progress(_spec()).done if root.exists() else 0
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 3, 7, 100])
+def test_work_is_shared_evenly_and_once(num_workers: int) -> None:
+    split = SplitSettings(num_towns=3, num_scenes=10)
+    scenes = plan_scenes(WorldSettings(train=split, val=split, teacher=split))
+    work = shares(scenes, num_workers)
+    assert sorted(s.name for share in work for s in share) == sorted(s.name for s in scenes)
+    assert len(work) <= num_workers
+    assert max(map(len, work)) <= 2 * -(-len(scenes) // num_workers)
 
 
 def test_describing_the_stage_is_cheap() -> None:
