@@ -14,7 +14,7 @@ class FrameIndex:
 
     Attributes:
         camera_names: (C,) channel names, e.g. CAM_FRONT.
-        scene_name, scene_location, scene_split: (S,) strings; split is train, val or test ("" where in none).
+        scene_name, scene_location, scene_split: (S,) strings; split is train, val or test.
         scene_token: (S,) strings.
         frame_token: (F,) sample tokens.
         frame_scene: (F,) int32 index into the scenes.

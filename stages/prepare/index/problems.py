@@ -28,7 +28,8 @@ class Problem:
     fatal: bool = False
 
     def __str__(self) -> str:
-        return f"{self.table} {self.token}: {self.reason}".replace(" :", ":")
+        row = f"{self.table} {self.token}" if self.token else self.table
+        return f"{row}: {self.reason}"
 
 
 class Problems:
