@@ -5,6 +5,7 @@ of a torch build) is dropped, so that the same lock installs the CPU or the CUDA
 """
 
 import sys
+import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -12,30 +13,39 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 HEADER = "# Exact versions of everything, transitive packages included. `make lock` writes this file from .venv.\n"
-BUILD = ("setuptools",)
 
 
-def closure(root: str, extras: frozenset[str]) -> set[str]:
-    """Canonical names of the distributions that `root[extras]` needs here, without `root` itself."""
+def wanted(pyproject: Path) -> list[str]:
+    """The requirements of the project, of its development extra and of its build."""
+    document = tomllib.loads(pyproject.read_text())
+    project = document["project"]
+    build: list[str] = document["build-system"]["requires"]
+    return [*build, *project["dependencies"], *project["optional-dependencies"]["dev"]]
+
+
+def closure(requirements: list[str]) -> set[str]:
+    """Canonical names of the distributions that `requirements` need here."""
+    waiting = [Requirement(text) for text in requirements]
     seen: set[tuple[str, frozenset[str]]] = set()
-    waiting = [(canonicalize_name(root), extras), *((name, frozenset()) for name in BUILD)]
     while waiting:
-        name, wanted = waiting.pop()
-        if (name, wanted) in seen:
+        requirement = waiting.pop()
+        extras = frozenset(requirement.extras)
+        marked = (canonicalize_name(requirement.name), extras)
+        if marked in seen:
             continue
-        seen.add((name, wanted))
-        for text in distribution(name).requires or ():
-            requirement = Requirement(text)
-            marker = requirement.marker
-            if marker is None or any(marker.evaluate({"extra": extra}) for extra in wanted | {""}):
-                waiting.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
-    return {name for name, _ in seen} - {canonicalize_name(root)}
+        seen.add(marked)
+        for text in distribution(requirement.name).requires or ():
+            inner = Requirement(text)
+            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras | {""}):
+                waiting.append(inner)
+    return {name for name, _ in seen}
 
 
 def main() -> None:
     """Writes the file and says how many packages it pins."""
-    pins = {name: distribution(name).version.partition("+")[0] for name in closure("bevprior", frozenset({"dev"}))}
-    Path("requirements.lock").write_text(HEADER + "".join(f"{n}=={v}\n" for n, v in sorted(pins.items())))
+    names = closure(wanted(Path("pyproject.toml")))
+    pins = [f"{name}=={distribution(name).version.partition('+')[0]}\n" for name in sorted(names)]
+    Path("requirements.lock").write_text(HEADER + "".join(pins))
     sys.stdout.write(f"requirements.lock: {len(pins)} packages\n")
 
 

@@ -57,5 +57,6 @@ packages=$(grep -c == requirements.lock)
 .venv/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock 2>&1 |
     "$python" scripts/pip_progress.py "$packages" ||
     fail "pip could not install requirements.lock (build/pip.log has its output)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+.venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable . >>build/pip.log 2>&1 ||
+    fail "pip could not install the project itself (build/pip.log has its output)"
 touch .venv/.stamp
