@@ -12,6 +12,9 @@ from pipeline.plan import Plan
 
 State = Literal["cached", "partial", "missing"]
 SHORT = 12
+"""Digits of a key or digest that a person is shown."""
+LISTED = 4
+"""Names in a list that a person is shown."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def survey(plan: Plan, store: Store) -> list[StepStatus]:
     result = []
     for step in plan:
         if waiting := missing_inputs(step, known):
-            why = f"waits for {', '.join(waiting)}"
+            why = "waits for " + _listed(waiting, ", ")
             result.append(StepStatus(step.name, step.stage.name, "missing", None, why))
             continue
         spec = keyed(step, known).spec
@@ -65,7 +68,7 @@ def reason(spec: KeySpec, earlier: Sequence[Artifact]) -> str:
     wanted = _ingredients(spec)
     changes = {a.key: _differences(_ingredients(a.manifest.spec), wanted) for a in same_stage}
     nearest = min(changes, key=lambda key: (len(changes[key]), key))
-    return f"differs from {nearest[:SHORT]} in " + "; ".join(changes[nearest])
+    return f"differs from {nearest[:SHORT]} in " + _listed(changes[nearest], "; ")
 
 
 def source_note(changed: Sequence[str]) -> str:
@@ -97,6 +100,11 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     absent = object()
     names = [n for n in {**old, **new} if old.get(n, absent) != new.get(n, absent)]
     return [f"{n}: {_brief(old.get(n, 'absent'))} -> {_brief(new.get(n, 'absent'))}" for n in names]
+
+
+def _listed(items: Sequence[str], separator: str) -> str:
+    shown = separator.join(items[:LISTED])
+    return shown if len(items) <= LISTED else f"{shown}{separator}and {len(items) - LISTED} more"
 
 
 def _brief(value: Any) -> str:

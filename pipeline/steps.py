@@ -28,7 +28,8 @@ def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = 
         _plan_learning(draft, goal)
     else:
         draft.prepared(goal)
-    return Plan(tuple(draft.steps.values())).until(goal)
+    order = list(STAGES)  # stage by stage: what is alike runs together
+    return Plan(tuple(sorted(draft.steps.values(), key=lambda step: order.index(step.stage.name)))).until(goal)
 
 
 def _plan_learning(draft: "_Draft", goal: str) -> None:

@@ -1,4 +1,4 @@
-"""The stages there are. A new stage is a folder under `stages/` and a line here."""
+"""The stages there are, each after those it reads. A new stage is a folder under `stages/` and a line here."""
 
 import importlib
 
