@@ -106,7 +106,7 @@ def clip(global_from_previous, global_from_ego):
 def write_dataset(root: Path, num_scenes=4, frames_per_scene=3):
     """Artifacts of a small data set by role, in a store at root / "cache"; images lie in root / "data"."""
     store = Store(root / "cache")
-    index = _index(root / "data", num_scenes, frames_per_scene)
+    index = make_index(root / "data", num_scenes, frames_per_scene)
     built = {"index": _build(store, "index", {}, lambda build: index.save(build.path / "index.npz"))}
     built["geometry"] = _geometry(store, built["index"])
     built["teacher_labels"] = _build(
@@ -118,7 +118,7 @@ def write_dataset(root: Path, num_scenes=4, frames_per_scene=3):
     return built
 
 
-def _index(data_root, num_scenes, frames_per_scene):
+def make_index(data_root, num_scenes, frames_per_scene):
     total, cameras = num_scenes * frames_per_scene, len(CAMERAS)
     scene = np.repeat(np.arange(num_scenes), frames_per_scene).astype(np.int32)
     place = np.tile(np.arange(frames_per_scene), num_scenes)

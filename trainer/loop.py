@@ -140,8 +140,8 @@ class Training:
     def _distributed(self) -> nn.Module:
         if self.process.world_size == 1:
             return self.learner
-        # Which parameters a step uses may change: a first frame has no past, a batch may have no labelled sample.
-        return DistributedDataParallel(self.learner, find_unused_parameters=True, broadcast_buffers=False)
+        # Every loss touches every parameter, if only with weight 0, so none has to be searched for.
+        return DistributedDataParallel(self.learner, forward_sync_buffers=False)
 
 
 def make_optimiser(learner: Learner, settings: OptimiserSettings) -> torch.optim.AdamW:

@@ -1,0 +1,88 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import psutil
+import pytest
+import torch
+
+from scene.errors import InputError
+from tests.trainer import tiny
+from trainer.checkpoint import load_model
+from trainer.distributed import run_job
+from trainer.process import Process, choose_device
+
+PLAIN = tiny.MODEL.model_copy(update={"dropout": 0.0})
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_train_like_one(dataset, tmp_path):
+    temporal_off = {"temporal": {"weight": 0.0}, "points_per_frame": 500}
+    settings = tiny.pretrain_settings(model=PLAIN, optimiser=tiny.optimiser(steps=4, batch_size=4))
+    settings = type(settings).parse({**settings.model_dump(mode="json"), "objective": temporal_off})
+    one, two = tmp_path / "one", tmp_path / "two"
+    run_job(tiny.job(dataset, one, settings))
+    result = run_job(tiny.job(dataset, two, settings, num_processes=2))
+    assert result["samples"] == 16
+    for a, b in zip(rows(one), rows(two), strict=True):
+        assert b["total"] == pytest.approx(a["total"], rel=1e-4)
+    weights, shared = load_model(one)[0], load_model(two)[0]
+    # Adam divides by the gradient's size, so where that is rounding alone, weights may differ by a learning rate.
+    difference = torch.cat([(weights[name] - shared[name]).abs().flatten() for name in weights])
+    assert float(difference.mean()) < 1e-5
+    assert float((difference > 1e-4).float().mean()) < 0.01
+
+
+def test_bad_input_in_a_process_is_one_error(dataset, tmp_path):
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(batch_size=3))
+    with pytest.raises(InputError, match="a batch of 3 samples cannot be split over 2 processes"):
+        run_job(tiny.job(dataset, tmp_path / "out", settings, num_processes=2))
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_processes_end_when_their_launcher_is_killed(dataset, tmp_path):
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(steps=100_000))
+    folder = tmp_path / "out"
+    job = tiny.job(dataset, folder, settings, num_processes=2)
+    code = "import json, sys; from trainer.distributed import *; run_job(Job(**json.loads(sys.argv[1])))"
+    launcher = subprocess.Popen([sys.executable, "-c", code, json.dumps(asdict(job))])
+    try:
+        wait_for(lambda: (folder / "checkpoint.pt").exists())
+        workers = psutil.Process(launcher.pid).children(recursive=True)
+        assert len(workers) >= 3
+        os.kill(launcher.pid, signal.SIGKILL)
+        wait_for(lambda: launcher.poll() is not None and not any(alive(w) for w in workers))
+    finally:
+        launcher.kill()
+        launcher.wait()
+
+
+def alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def wait_for(condition, timeout_s=60):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+
+
+def test_device_must_exist():
+    assert choose_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert choose_device("auto") == torch.device("cpu")
+        with pytest.raises(InputError, match="no CUDA device"):
+            choose_device("cuda")
+
+
+def test_one_process_shares_any_batch():
+    Process(torch.device("cpu")).share(3)
+    assert Process(torch.device("cpu")).mean({"a": torch.tensor(0.5)}) == {"a": 0.5}

@@ -1,0 +1,93 @@
+import itertools
+import json
+import math
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from scene.errors import InputError
+from tests.trainer import tiny
+from trainer.distributed import run_job
+from trainer.loop import learning_rate, seed_step, update_average
+
+OUTPUTS = ("model.safetensors", "model.json", "history.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def killed(job, folder, first_step, die_in_step):
+    call = {"job": asdict(job), "first_step": first_step, "die_in_step": die_in_step}
+    file = folder.with_suffix(".json")
+    file.write_text(json.dumps(call))
+    return subprocess.run([sys.executable, "-m", "tests.trainer.tiny", str(file)], check=False, timeout=100).returncode
+
+
+def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path):
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(average_decay=0.9))
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    run_job(tiny.job(dataset, whole, settings))
+    job = tiny.job(dataset, resumed, settings)
+    for first_step, die_in_step in ((0, 3), (3, 5)):
+        assert killed(job, resumed, first_step, die_in_step) == -9
+        assert not (resumed / "model.safetensors").exists()
+        assert torch.load(resumed / "checkpoint.pt", weights_only=True)["step"] == die_in_step
+    run_job(job)
+    for name in OUTPUTS:
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_history_has_a_row_for_every_stretch_and_the_loss_falls(dataset, tmp_path):
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(steps=25, log_every=10, learning_rate=1e-2))
+    run_job(tiny.job(dataset, tmp_path, settings, checkpoint_seconds=1e9))
+    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [10, 20, 25]
+    assert rows[-1]["total"] < rows[0]["total"]
+    assert rows[0]["total"] == pytest.approx(rows[0]["reprojection"] + rows[0]["temporal"])
+    assert not (tmp_path / "checkpoint.pt").exists(), "no checkpoint was due"
+
+
+def test_divergence_is_an_error(dataset, tmp_path):
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(learning_rate=1e30, warmup_steps=0, gradient_clip=1e30))
+    with pytest.raises(InputError, match=r"not finite at step .*: lower the learning rate"):
+        run_job(tiny.job(dataset, tmp_path, settings))
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    settings = tiny.optimiser(steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = [learning_rate(settings, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[10] == rates[9] == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_random_state_of_a_step_does_not_depend_on_the_steps_before():
+    seed_step(5, 7)
+    first = torch.rand(3)
+    torch.rand(100)
+    seed_step(5, 7)
+    assert torch.equal(torch.rand(3), first)
+    seed_step(5, 8)
+    assert not torch.equal(torch.rand(3), first)
+
+
+def test_average_follows_the_weights_and_copies_what_is_no_float():
+    average = {}
+    for step in range(1, 200):
+        update_average(average, {"w": torch.tensor([1.0]), "n": torch.tensor([step])}, 0.9, step)
+    assert math.isclose(float(average["w"]), 1.0)
+    assert int(average["n"]) == 199
+    for step in range(200, 207):
+        update_average(average, {"w": torch.tensor([0.0])}, 0.9, step)
+    assert float(average["w"]) == pytest.approx(0.9**7)

@@ -1,0 +1,90 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scene.errors import InputError
+from scene.transform import inverse
+from tests import flat_world
+from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
+from trainer.reader import ByteCache, FrameReader
+
+
+def test_frame_is_what_was_written(reader):
+    frame = reader.frame(4, with_labels=True)
+    expected = flat_world.frame(reader.index.global_from_ego[4])
+    np.testing.assert_array_equal(frame.images, expected.images)
+    np.testing.assert_array_equal(frame.labels.class_id, expected.labels.class_id)
+    np.testing.assert_allclose(frame.labels.ground_from_pixel, expected.labels.ground_from_pixel, atol=1e-12)
+    np.testing.assert_allclose(frame.image_from_ego, expected.image_from_ego, atol=1e-9)
+    assert (frame.labels.confidence == 1).all()
+    np.testing.assert_array_equal(reader.bev_class(4), flat_world.bev_class(reader.index.global_from_ego[4]))
+
+
+def test_images_of_another_size_keep_looking_at_the_same_points(sources):
+    height, width = IMAGE_HW_PX
+    half = FrameReader(sources, (height // 2, width // 2), GRID, SCHEMA, history=0).frame(0)
+    whole = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=0).frame(0)
+    assert half.images.shape[1:3] == (height // 2, width // 2)
+    point = np.array([6.0, 1.0, 0.0, 1.0])
+    (u, v, d), (u2, v2, d2) = whole.image_from_ego[0] @ point, half.image_from_ego[0] @ point
+    assert d == pytest.approx(d2)
+    assert (u2 / d2 + 0.5) * 2 == pytest.approx(u / d + 0.5)
+    assert (v2 / d2 + 0.5) * 2 == pytest.approx(v / d + 0.5)
+
+
+def test_clip_has_the_frame_before_and_the_motion_since(sources):
+    reader = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=2)
+    clip = reader.clip(5, with_labels=True, with_bev=False)
+    assert clip.has_previous == (True, True)
+    poses = reader.index.global_from_ego
+    np.testing.assert_allclose(clip.ego_from_previous[1], inverse(poses[5]) @ poses[4], atol=1e-9)
+    np.testing.assert_allclose(clip.ego_from_previous[0], inverse(poses[4]) @ poses[3], atol=1e-9)
+    np.testing.assert_array_equal(clip.frames[0].images, reader.frame(3).images)
+    assert [f.labels is None for f in clip.frames] == [True, True, False]
+    assert clip.bev_class is None
+
+
+def test_first_frame_of_a_scene_has_no_past(sources):
+    reader = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=2)
+    assert reader.clip(3, with_labels=False, with_bev=False).has_previous == (False, False)
+    second = reader.clip(4, with_labels=False, with_bev=False)
+    assert second.has_previous == (False, True)
+    np.testing.assert_array_equal(second.ego_from_previous[0], np.eye(4))
+    np.testing.assert_array_equal(second.frames[0].images, second.frames[1].images)
+
+
+def test_missing_camera_is_black_and_ignored(reader):
+    valid = reader.index.camera_valid.copy()
+    valid[2, 1] = False
+    reader.index = replace(reader.index, camera_valid=valid)
+    frame = reader.frame(2, with_labels=True)
+    assert not frame.images[1].any()
+    assert (frame.labels.class_id[1] == 254).all()
+    assert (frame.labels.class_id[0] != 254).all()
+
+
+def test_unreadable_image_is_named(sources, tmp_path):
+    reader = FrameReader(replace(sources, data_root=tmp_path), IMAGE_HW_PX, GRID, SCHEMA, history=0)
+    with pytest.raises(InputError, match=r"missing or damaged image .*CAM_FRONT/0\.png"):
+        reader.frame(0)
+
+
+def test_another_grid_is_refused(sources):
+    with pytest.raises(InputError, match="not of the grid of 24 x 16 cells"):
+        FrameReader(sources, IMAGE_HW_PX, GRID.coarser(2), SCHEMA, history=0)
+
+
+def test_cache_stays_below_its_limit_and_keeps_what_was_used_last():
+    cache, reads = ByteCache(100), []
+
+    def read(name, size=40):
+        return cache.get(name, lambda: reads.append(name) or SimpleNamespace(nbytes=size))
+
+    for name in "abacab":
+        read(name)
+    assert reads == ["a", "b", "c", "b"]
+    read("huge", 1000)
+    read("huge", 1000)
+    assert reads[-2:] == ["huge", "huge"], "what is larger than the limit is not kept"
