@@ -17,7 +17,7 @@ SHAPE = {"stem_channels": 8, "hidden_sizes": [8, 12], "depths": [1, 1]}
 @pytest.mark.parametrize(
     ("name", "image_hw_px", "num_layers", "history", "queries"),
     [
-        ("demo", (96, 192), 2, 1, None),
+        ("demo", (96, 192), 1, 1, None),
         ("tiny", (450, 800), 3, 3, (50, 25)),
         ("small", (720, 1280), 3, 3, (100, 50)),
         ("base", (900, 1600), 6, 4, (200, 100)),
