@@ -1,1 +1,1 @@
-"""Image teachers: Mask2Former for semantics, SAM for class-agnostic masks."""
+"""Teachers: image models that label camera images for us. Images in, classes or masks out."""

@@ -1,0 +1,110 @@
+"""The workers: a Dask cluster on this machine, or any whose scheduler's address is given."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import dask
+import torch
+from distributed import Client, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
+
+from scene.errors import InputError
+from stages.prepare.teacher_labels.labelling import Labeller, Receipt, Shard
+from stages.stage import Runtime
+
+PLUGIN = "bevprior-labeller"
+SHARDS_IN_FLIGHT_PER_WORKER = 2
+CONNECT_TIMEOUT_S = 5
+
+
+class LabellerPlugin(WorkerPlugin):  # type: ignore[misc]
+    """Gives a worker its labeller; a worker that is started anew after a crash gets one too."""
+
+    def __init__(self, labeller: Labeller) -> None:
+        self.labeller = labeller
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002 (Dask's signature)
+        """One thread per process, so that bits do not depend on how many cores there are."""
+        torch.set_num_threads(1)
+
+
+def label_in_worker(shard: Shard) -> Receipt:
+    """The task."""
+    torch.set_num_threads(1)  # OpenMP counts threads per thread: the plugin was set up in another one
+    plugin: LabellerPlugin = get_worker().plugins[PLUGIN]
+    return plugin.labeller.label(shard)
+
+
+def label_shards(labeller: Labeller, shards: Iterable[Shard], num_shards: int, runtime: Runtime) -> Iterator[Receipt]:
+    """Receipts in the order in which shards are finished; at most a few shards per worker are in flight.
+
+    Raises:
+        InputError: from the workers; or if no scheduler answers at `runtime.scheduler_address`.
+    """
+    waiting = iter(shards)
+    needs = {"GPU": 1} if labeller.device.startswith("cuda") else {}
+    with _client(runtime, num_shards, needs) as client:
+        client.register_plugin(LabellerPlugin(labeller), name=PLUGIN)
+        window = SHARDS_IN_FLIGHT_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+        def submit(shard: Shard) -> object:
+            return client.submit(label_in_worker, shard, key=f"label-{shard.unit}", pure=False, resources=needs)
+
+        running = as_completed([submit(shard) for shard in islice(waiting, window)])
+        for future in running:
+            receipt: Receipt = future.result()
+            for shard in islice(waiting, 1):
+                running.add(submit(shard))
+            yield receipt
+
+
+def num_workers(runtime: Runtime, num_shards: int) -> int:
+    """Worker processes on this machine: as many as asked for (or cores, or GPUs), but no more than shards."""
+    cores = len(os.sched_getaffinity(0))
+    available = torch.cuda.device_count() if pick_device(runtime) != "cpu" else cores
+    return max(1, min(runtime.num_workers or available, num_shards))
+
+
+def pick_device(runtime: Runtime) -> str:
+    """Where the workers compute."""
+    if runtime.device == "cpu" or (runtime.device == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    return "cuda"
+
+
+@contextmanager
+def _client(runtime: Runtime, num_shards: int, resources: dict[str, int]) -> Iterator[Client]:
+    if runtime.scheduler_address is not None:
+        try:
+            client = Client(runtime.scheduler_address, timeout=CONNECT_TIMEOUT_S)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                "no Dask scheduler answers",
+                where=f"runtime.scheduler_address = {runtime.scheduler_address}",
+                fix="start one with `dask scheduler`, or leave the address out for workers on this machine",
+            ) from error
+        with client:
+            yield client
+        return
+    workers = num_workers(runtime, num_shards)
+    # A single worker is a thread of this process: starting a process and importing torch in it takes longer than a
+    # small job. Its one task at a time runs the same code.
+    quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.system-monitor.disk": False}
+    with (
+        dask.config.set(quiet),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=workers > 1,
+            host="127.0.0.1" if workers > 1 else None,
+            protocol="tcp://" if workers > 1 else "inproc://",
+            dashboard_address="127.0.0.1:0",  # None would still take port 8787, and warn where that is in use
+            memory_limit=0,
+            resources=resources,
+            silence_logs=logging.CRITICAL,  # a failed task raises here; its traceback on stderr would come twice
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
