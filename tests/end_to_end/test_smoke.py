@@ -116,11 +116,35 @@ def kill_during(stage: str, command: list[str], cache: Path, cwd: Path) -> None:
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 120
-        while not any(path.is_file() for path in cache.glob(f"tmp/{stage}-*/data/**/*")):
-            assert process.poll() is None, "ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_work(stage, process, cache)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def wait_for_work(stage: str, process: subprocess.Popen[Any], cache: Path) -> None:
+    """Returns once the stage has written a file."""
+    deadline = time.monotonic() + 120
+    while not any(path.is_file() for path in cache.glob(f"tmp/{stage}-*/data/**/*")):
+        assert process.poll() is None, "ended too early"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_ctrl_c_is_one_line_that_says_how_to_go_on(small: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [BEVPRIOR, "run", *small, "--until", "world"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "cache"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_work("world", process, tmp_path / "cache")
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
+    assert "Traceback" not in stderr
+    assert not Store(tmp_path / "cache").artifacts()
