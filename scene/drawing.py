@@ -32,7 +32,11 @@ def overlay(
 
 
 def bev_picture(
-    class_id: NDArray[np.uint8], grid: BevGrid, colours: NDArray[np.uint8], scale: int = 4, faded: Matrix | None = None
+    class_id: NDArray[np.uint8],
+    grid: BevGrid,
+    colours: NDArray[np.uint8],
+    scale: int = 4,
+    faded: NDArray[np.bool_] | None = None,
 ) -> Image:
     """A BEV class map (X, Y) seen from above, forward up and left on the left, with the ego vehicle drawn in.
 

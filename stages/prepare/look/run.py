@@ -82,7 +82,8 @@ def _sweep_in_ego(data_root: Path, index: FrameIndex, frame: int) -> NDArray[np.
     """LiDAR points (N, 3) in the keyframe's ego frame; none where the frame has no sweep."""
     if not index.lidar_file[frame]:
         return np.zeros((0, 3))
-    return apply(index.ego_from_lidar[frame], read_sweep(data_root / str(index.lidar_file[frame]))[:, :3])
+    points_m = read_sweep(data_root / str(index.lidar_file[frame]))[:, :3].astype(np.float64)
+    return apply(index.ego_from_lidar[frame], points_m)
 
 
 def _bev(class_id: NDArray[np.uint8], settings: LookSettings) -> drawing.Image:
