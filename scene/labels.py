@@ -17,7 +17,7 @@ NEVER_WRITTEN = 255
 
 
 class MapLayer(IntEnum):
-    """Bits of the BEV label mask, one per layer of the extended schema (METHODS: the HDMapNet recipe and more)."""
+    """Bits of the BEV label mask, one per layer of the extended schema (docs/methods.md, section 4, and more)."""
 
     DRIVABLE_AREA = 0
     ROAD_DIVIDER = 1
@@ -105,7 +105,7 @@ class TeacherMap(Settings):
         num_classes: how many classes the teacher must have.
         ids: teacher ids by target: a class name of the schema, "ignore" (movable things) or "structure".
             Ids that are not listed are structure.
-        dilate_px: by how many pixels of the label image ignored regions grow (METHODS section 3, item 5).
+        dilate_px: by how many pixels of the label image ignored regions grow (docs/methods.md section 3, item 5).
     """
 
     teacher: str

@@ -86,7 +86,7 @@ def test_area_grows_with_the_cube_of_the_distance():
     assert np.isinf(area[~below]).all()
     depth = points[[560, 700], 816, 0] - 1.7
     assert area[560, 816] / area[700, 816] == pytest.approx((depth[0] / depth[1]) ** 3, rel=1e-9)
-    # The front camera's pixel row at 10 m is 0.05 m deep (METHODS) and 10 / 1266 m wide.
+    # The front camera's pixel row at 10 m is 0.05 m deep (docs/methods.md section 3) and 10 / 1266 m wide.
     row_at_10_m = int(np.argmin(np.abs(points[:, 816, 0] - 11.7)[below[:, 816]])) + np.flatnonzero(below[:, 816])[0]
     assert area[row_at_10_m, 816] == pytest.approx(0.05 * 10 / 1266, rel=0.1)
 
