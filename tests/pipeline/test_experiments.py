@@ -1,0 +1,105 @@
+"""The experiments that the project ships, and what they schedule."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import load_experiment
+from pipeline.places import CONFIGS
+from pipeline.plan import Plan
+from pipeline.steps import plan_experiment
+
+SHIPPED = sorted(file.stem for file in (CONFIGS / "experiments").glob("*.yaml"))
+NEEDS_DATA = {"nuscenes", "keyframe"}
+
+
+def plan(config: str, *overrides: str, until: str | None = None) -> Plan:
+    data = ("data.root=somewhere",) if config in NEEDS_DATA else ()
+    return plan_experiment(*load_experiment(config, (*data, *overrides)), until)
+
+
+@pytest.mark.parametrize("config", SHIPPED)
+def test_a_shipped_experiment_can_be_planned(config: str) -> None:
+    experiment, _ = load_experiment(config, ("data.root=somewhere",) if config in NEEDS_DATA else ())
+    assert plan(config).steps[-1].stage.name == experiment.goal
+
+
+@pytest.mark.parametrize("config", ["demo", "nuscenes"])
+def test_the_table_has_the_rows_that_the_method_is_judged_by(config: str) -> None:
+    arms = load_experiment(config, ("data.root=x",) if config in NEEDS_DATA else ())[0].arms
+    rows = {(arm.pretrained, arm.label_fraction) for arm in arms}
+    assert rows == {(False, 1.0), (False, 0.5), (False, 0.1), (True, 0.5), (True, 0.1), (True, 0.0), (False, 0.0)}
+
+
+def test_every_arm_has_a_training_and_a_score_per_seed() -> None:
+    names = [step.name for step in plan("smoke", "seeds=[0, 1]")]
+    assert names.count("pretrain:1") == 1
+    assert {
+        "finetune:pretrained-50:1",
+        "evaluate:pretrained-50:1",
+        "evaluate:pretrained-0:1",
+        "evaluate:untrained:1",
+    } <= set(names)
+    assert "finetune:untrained:0" not in names
+
+
+def test_arms_read_what_their_names_say() -> None:
+    inputs = {step.name: step.inputs for step in plan("smoke")}
+    assert inputs["evaluate:pretrained-0:0"]["model"] == "pretrain:0"
+    assert inputs["evaluate:pretrained-50:0"]["model"] == "finetune:pretrained-50:0"
+    assert inputs["finetune:pretrained-50:0"]["pretrain"] == "pretrain:0"
+    assert "pretrain" not in inputs["finetune:scratch-100:0"]
+    assert "model" not in inputs["evaluate:untrained:0"]
+
+
+def test_stages_that_no_arm_needs_are_left_out() -> None:
+    scratch = "arms=[{name: scratch, title: x, label_fraction: 1.0, pretrained: false}]"
+    assert plan("smoke", scratch, until="finetune").stage_names == (
+        "world",
+        "index",
+        "geometry",
+        "bev_labels",
+        "finetune",
+    )
+    assert "pretrain" not in plan("smoke", scratch).stage_names
+
+
+def test_an_objective_that_is_kept_brings_its_needs() -> None:
+    kept = {s.name: s for s in plan("smoke", until="finetune")}
+    assert kept["finetune:pretrained-50:0"].inputs["teacher_labels"] == "teacher_labels"
+    dropped = {s.name: s for s in plan("smoke", "finetune.keep_objective_weight=0", until="finetune")}
+    assert "teacher_labels" not in dropped["finetune:pretrained-50:0"].inputs
+
+
+def test_a_change_of_the_objective_reaches_pretraining_and_what_is_kept_of_it() -> None:
+    expected = objectives(plan("smoke"))
+    for objective in expected.values():
+        objective["temporal"]["weight"] = 0
+    assert objectives(plan("smoke", "pretrain.objective.temporal.weight=0")) == expected
+
+
+def objectives(planned: Plan) -> dict[str, dict[str, Any]]:
+    settings = {step.name: step.settings.model_dump() for step in planned}
+    return {
+        "pretrain": settings["pretrain:0"]["objective"],
+        "finetune": settings["finetune:pretrained-50:0"]["kept_objective"],
+    }
+
+
+def test_what_is_shared_reaches_every_stage_that_has_it() -> None:
+    steps = plan("smoke", "grid.resolution_m=0.75", "label_hw_px=[48, 96]")
+    assert {s.settings.grid.resolution_m for s in steps if hasattr(s.settings, "grid")} == {0.75}
+    assert {s.settings.label_hw_px for s in steps if hasattr(s.settings, "label_hw_px")} == {(48, 96)}
+
+
+def test_data_are_read_where_they_are_and_made_where_they_are_not() -> None:
+    outside = {s.name: s for s in plan("nuscenes", until="bev_labels")}
+    assert "world" not in outside
+    assert outside["index"].data_root == Path("somewhere")
+    inside = {s.name: s for s in plan("smoke", until="bev_labels")}
+    assert inside["bev_labels"].data_step == "world"
+
+
+def test_a_folder_without_a_map_gets_no_bev_labels() -> None:
+    assert plan("keyframe").stage_names == ("index", "teacher_labels", "geometry", "look")
