@@ -1,8 +1,8 @@
-"""Settings of the reprojection objective. The values are our choice (METHODS section 3 says what each is for)."""
+"""Settings of the reprojection objective. The values are our choice (docs/methods.md section 3 says what each is for)."""
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.objectives.choice import ObjectiveConfig
 from scene.settings import Settings
@@ -39,8 +39,10 @@ class ReprojectionConfig(ObjectiveConfig):
         label_smoothing: probability mass spread over all classes.
         class_balance: exponent of the class weight, frequency ** -class_balance.
         cross_entropy_weight, dice_weight: of the two terms; 0 switches a term off.
-        line_thickness_m: thickness of lines in the map's labels (METHODS section 4), given to boundaries.
+        line_thickness_m: thickness of lines in the map's labels (docs/methods.md section 4), given to boundaries.
         widen: classes of thin paint by name, with the thickness in metres that the map's labels give them.
+        fill_gaps: classes of striped paint by name, with the widest gap in metres between stripes: the map's labels
+            cover stripes and gaps.
         wall_foot: whether a structure that stands on the road makes a boundary at its foot.
         temporal: see `TemporalConfig`.
     """
@@ -60,5 +62,12 @@ class ReprojectionConfig(ObjectiveConfig):
     dice_weight: NonNegative = 0.0
     line_thickness_m: Positive = 0.75
     widen: dict[str, Positive] = Field(default={"divider": 0.75})
+    fill_gaps: dict[str, Positive] = Field(default={"crossing": 2.0})
     wall_foot: bool = False
     temporal: TemporalConfig = TemporalConfig()
+
+    @model_validator(mode="after")
+    def _one_treatment(self) -> "ReprojectionConfig":
+        if both := sorted(set(self.widen) & set(self.fill_gaps)):
+            raise ValueError(f"classes are both in widen and in fill_gaps: {both}")
+        return self

@@ -72,8 +72,14 @@ def on_ground(segments: ImageSegments, ground_from_pixel: Float[Array, "3 3"]) -
 class ThickLines:
     """Where the ground lies within a given distance of some lines, rasterised finer than the BEV grid."""
 
-    def __init__(self, segments_m: NDArray[np.float64], grid: BevGrid, thickness_m: float) -> None:
-        """Draws segments (N, 2, 2) and everything up to half of `thickness_m` beside them; our choice of raster."""
+    def __init__(
+        self, segments_m: NDArray[np.float64], grid: BevGrid, thickness_m: float, closes: bool = False
+    ) -> None:
+        """Draws segments (N, 2, 2) and everything up to half of `thickness_m` beside them; our choice of raster.
+
+        With `closes`, what was added is taken away again wherever it joined nothing (a morphological closing): gaps
+        of up to `thickness_m` are filled, and the outline stays.
+        """
         self._resolution_m = thickness_m / CELLS_PER_THICKNESS
         # A margin, because a line beside the grid may reach into it.
         lower = np.array([grid.x_range_m[0], grid.y_range_m[0]]) - thickness_m
@@ -88,6 +94,9 @@ class ThickLines:
         cv2.polylines(free, list(np.unique(ends, axis=0)), False, (0,), 1, cv2.LINE_8, SUBPIXEL_BITS)
         distance = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         self._covered = distance <= CELLS_PER_THICKNESS / 2
+        if closes:
+            to_outside = cv2.distanceTransform(self._covered.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            self._covered = to_outside > CELLS_PER_THICKNESS / 2
 
     def cover(self, points_m: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether ground points (P, 2) on the grid lie on a line."""

@@ -66,7 +66,7 @@ def pixel_weights(
     """How much each label pixel counts; 0 where it says nothing about the grid's ground.
 
     A pixel counts by the ground that it covers, at most as much as one BEV cell: a near cell, covered by many pixels,
-    then weighs as much as a far one (METHODS section 3, item 3). The whole is multiplied by a power of the teacher's
+    then weighs as much as a far one (docs/methods.md section 3, item 3). The whole is multiplied by a power of the teacher's
     confidence. `points_m` are the pixels' ground points, NaN where there is none.
     """
     usable = (labels.class_id < num_classes) & inside_grid(points_m, grid)
@@ -91,7 +91,7 @@ def draw_systematically(weight: NDArray[np.float64], num_points: int, random: np
 def _lines_by_class(
     labels: ImageLabels, schema: LabelSchema, grid: BevGrid, config: ReprojectionConfig
 ) -> dict[int, ThickLines]:
-    """Lines to draw on the ground for classes that are edges, or thinner in paint than on the map; by class id."""
+    """What to draw on the ground for classes that are edges, thinner in paint than on the map, or striped; by id."""
     lines = {}
     for k, bev_class in enumerate(schema.classes):
         if bev_class.edge_of:
@@ -104,8 +104,11 @@ def _lines_by_class(
         elif bev_class.name in config.widen:
             segments = [area_segments(image == k) for image in labels.class_id]
             thickness_m = max(config.widen[bev_class.name] - PAINT_WIDTH_M, PAINT_WIDTH_M)
+        elif bev_class.name in config.fill_gaps:
+            segments = [area_segments(image == k) for image in labels.class_id]
+            thickness_m = config.fill_gaps[bev_class.name]
         else:
             continue
         ground = [on_ground(s, h) for s, h in zip(segments, labels.ground_from_pixel, strict=True)]
-        lines[k] = ThickLines(np.concatenate(ground), grid, thickness_m)
+        lines[k] = ThickLines(np.concatenate(ground), grid, thickness_m, closes=bev_class.name in config.fill_gaps)
     return lines

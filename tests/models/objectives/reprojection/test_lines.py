@@ -73,3 +73,13 @@ def test_lines_off_the_grid_are_harmless():
     lines = ThickLines(np.array([[[1e7, 0], [1e7, 1]], [[10.2, -3], [10.2, 3]]]), GRID, 0.75)
     assert lines.cover(np.array([[9.95, 0.5]])).all()
     assert not lines.cover(np.array([[0.0, 0.0]])).any()
+
+
+def test_closing_fills_gaps_and_keeps_the_outline():
+    stripes = [[[x, -2.0], [x, 2.0]] for x in (-3.0, -2.2, -1.4, 4.0)]
+    closed = ThickLines(np.array(stripes), GRID, 1.4, closes=True)
+    inside = np.stack(np.meshgrid(np.linspace(-2.8, -1.6, 40), np.linspace(-1.2, 1.2, 20)), -1).reshape(-1, 2)
+    assert closed.cover(inside).mean() > 0.98, "0.8 m between stripes is a gap"
+    assert not closed.cover(inside - [1.6, 0]).any(), "the area does not grow"
+    between = np.stack([np.linspace(-0.9, 3.5, 40), np.zeros(40)], -1)
+    assert not closed.cover(between).any(), "5.4 m is no gap"

@@ -11,7 +11,12 @@ from trainer.batches import collate
 
 GRID, SCHEMA = flat_world.GRID, flat_world.SCHEMA
 PLAIN = ReprojectionConfig(
-    widen={}, label_smoothing=0.0, class_balance=0.0, points_per_frame=4000, temporal=TemporalConfig(weight=0.0)
+    widen={},
+    fill_gaps={},
+    label_smoothing=0.0,
+    class_balance=0.0,
+    points_per_frame=4000,
+    temporal=TemporalConfig(weight=0.0),
 )
 BEFORE, NOW = flat_world.pose(0, 0, 0.0), flat_world.pose(2.0, 0.5, 0.2)
 

@@ -13,7 +13,7 @@ from scene.labels import IGNORE, STRUCTURE, BevClass, LabelSchema
 from scene.transform import inverse, rigid, rotation_from_euler
 from tests import flat_world
 
-CONFIG = ReprojectionConfig(widen={}, max_row_m=5.0)
+CONFIG = ReprojectionConfig(widen={}, fill_gaps={}, max_row_m=5.0)
 
 
 def test_points_have_the_class_of_the_ground_they_lie_on():
