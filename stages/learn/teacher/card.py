@@ -36,8 +36,7 @@ at {label_h} x {label_w} px, by the code that makes pseudo-labels:
    AdamW {universal_rate:g}.
 
 {batch_size} images per step from {num_trained} images: mirrored, cropped by up to {max_zoom:g}, recoloured.
-In each phase
-a linear warm-up, then a cosine to zero. Seed {seed}.
+In each phase a linear warm-up, then a cosine to zero. Seed {seed}.
 
 World (`configs/experiments/teacher.yaml`): seed {world_seed}, {teacher_towns} towns, {teacher_scenes} scenes of
 {frames} frames that are {interval:g} s apart. The towns share no street, light or traffic with those that the demo

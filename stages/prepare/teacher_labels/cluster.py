@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -17,6 +17,8 @@ from stages.stage import Runtime
 PLUGIN = "bevprior-labeller"
 SHARDS_IN_FLIGHT_PER_WORKER = 2
 CONNECT_TIMEOUT_S = 5
+IMAGES_WORTH_A_WORKER = 50
+"""Starting one more process costs as much as labelling about so many images with a small teacher."""
 
 
 class LabellerPlugin(WorkerPlugin):  # type: ignore[misc]
@@ -37,7 +39,7 @@ def label_in_worker(shard: Shard) -> Receipt:
     return plugin.labeller.label(shard)
 
 
-def label_shards(labeller: Labeller, shards: Iterable[Shard], num_shards: int, runtime: Runtime) -> Iterator[Receipt]:
+def label_shards(labeller: Labeller, shards: Sequence[Shard], runtime: Runtime) -> Iterator[Receipt]:
     """Receipts in the order in which shards are finished; at most a few shards per worker are in flight.
 
     Raises:
@@ -45,7 +47,7 @@ def label_shards(labeller: Labeller, shards: Iterable[Shard], num_shards: int, r
     """
     waiting = iter(shards)
     needs = {"GPU": 1} if labeller.device.startswith("cuda") else {}
-    with _client(runtime, num_shards, needs) as client:
+    with _client(runtime, shards, needs) as client:
         client.register_plugin(LabellerPlugin(labeller), name=PLUGIN)
         window = SHARDS_IN_FLIGHT_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
 
@@ -60,11 +62,13 @@ def label_shards(labeller: Labeller, shards: Iterable[Shard], num_shards: int, r
             yield receipt
 
 
-def num_workers(runtime: Runtime, num_shards: int) -> int:
-    """Worker processes on this machine: as many as asked for (or cores, or GPUs), but no more than shards."""
-    cores = len(os.sched_getaffinity(0))
-    available = torch.cuda.device_count() if pick_device(runtime) != "cpu" else cores
-    return max(1, min(runtime.num_workers or available, num_shards))
+def num_workers(runtime: Runtime, shards: Sequence[Shard]) -> int:
+    """Workers on this machine: as many as asked for, or else cores (GPUs) as far as the job is worth them."""
+    wanted = runtime.num_workers
+    if not wanted:
+        available = torch.cuda.device_count() if pick_device(runtime) != "cpu" else len(os.sched_getaffinity(0))
+        wanted = min(available, -(-sum(shard.num_images for shard in shards) // IMAGES_WORTH_A_WORKER))
+    return max(1, min(wanted, len(shards)))
 
 
 def pick_device(runtime: Runtime) -> str:
@@ -75,7 +79,7 @@ def pick_device(runtime: Runtime) -> str:
 
 
 @contextmanager
-def _client(runtime: Runtime, num_shards: int, resources: dict[str, int]) -> Iterator[Client]:
+def _client(runtime: Runtime, shards: Sequence[Shard], resources: dict[str, int]) -> Iterator[Client]:
     if runtime.scheduler_address is not None:
         try:
             client = Client(runtime.scheduler_address, timeout=CONNECT_TIMEOUT_S)
@@ -88,7 +92,7 @@ def _client(runtime: Runtime, num_shards: int, resources: dict[str, int]) -> Ite
         with client:
             yield client
         return
-    workers = num_workers(runtime, num_shards)
+    workers = num_workers(runtime, shards)
     # A single worker is a thread of this process: starting a process and importing torch in it takes longer than a
     # small job. Its one task at a time runs the same code.
     quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.system-monitor.disk": False}
@@ -98,9 +102,9 @@ def _client(runtime: Runtime, num_shards: int, resources: dict[str, int]) -> Ite
             n_workers=workers,
             threads_per_worker=1,
             processes=workers > 1,
-            host="127.0.0.1" if workers > 1 else None,
-            protocol="tcp://" if workers > 1 else "inproc://",
-            dashboard_address="127.0.0.1:0",  # None would still take port 8787, and warn where that is in use
+            protocol="tcp://",
+            host="127.0.0.1",  # without it the workers' diagnostic pages are open to the network
+            dashboard_address="127.0.0.1:0",  # None would take port 8787, and warn where that is in use
             memory_limit=0,
             resources=resources,
             silence_logs=logging.CRITICAL,  # a failed task raises here; its traceback on stderr would come twice

@@ -1,4 +1,4 @@
-"""Pixels that shall supervise nothing (METHODS section 3, item 5)."""
+"""Pixels that shall supervise nothing (docs/methods.md section 3, item 5)."""
 
 import cv2
 import numpy as np

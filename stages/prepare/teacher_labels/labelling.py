@@ -41,6 +41,11 @@ class Shard:
         """Name of the unit of work."""
         return f"frames-{self.start:06d}"
 
+    @property
+    def num_images(self) -> int:
+        """How many images there are to label."""
+        return sum(bool(file) for frame in self.frames for file in frame.files)
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -105,11 +110,14 @@ class Labeller:
         rows = slice(shard.start, shard.start + len(shard.frames))
         for name in labels[0]:
             group[name][rows] = np.stack([frame[name] for frame in labels])
-        return Receipt(shard.unit, sum(bool(file) for frame in shard.frames for file in frame.files))
+        return Receipt(shard.unit, shard.num_images)
 
     def _label_frame(self, frame: Frame) -> dict[str, NDArray[Any]]:
-        """Arrays (C, h, w) by name. One batch is one frame's cameras, always: the last bits of a convolution depend on
-        the batch it is part of, and labels shall not depend on how fast they are made."""
+        """Arrays (C, h, w) by name.
+
+        One batch is one frame's cameras, always: the last bits of a convolution may depend on the batch it is part
+        of, and labels shall not depend on how fast they are made.
+        """
         height, width = self.settings.label_hw_px
         quarter = (-(-height // 4), -(-width // 4))
         result = {

@@ -36,14 +36,12 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     if pending:
         device = pick_device(runtime)
         labeller = Labeller(settings, cameras, stage_run.data_root, build.path, device)
-        build.record(
-            device=device, workers=(runtime.scheduler_address and "cluster") or num_workers(runtime, len(pending))
-        )
-        images_left = sum(bool(file) for shard in pending for frame in shard.frames for file in frame.files)
+        build.record(device=device, workers="cluster" if runtime.scheduler_address else num_workers(runtime, pending))
+        images_left = sum(shard.num_images for shard in pending)
         threads = torch.get_num_threads()
         try:
             with tqdm(total=images_left, desc="teacher labels", unit="image", disable=not runtime.progress) as bar:
-                for receipt in label_shards(labeller, pending, len(pending), runtime):
+                for receipt in label_shards(labeller, pending, runtime):
                     build.mark_done(receipt.unit)
                     bar.update(receipt.num_images)
         finally:

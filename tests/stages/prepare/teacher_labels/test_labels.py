@@ -1,13 +1,18 @@
+import os
 import shutil
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 from pydantic import ValidationError
 
 from cache.arrays import open_arrays
 from scene.errors import InputError
 from scene.labels import IGNORE, NEVER_WRITTEN, STRUCTURE
+from stages.prepare.teacher_labels.cluster import num_workers
 from stages.prepare.teacher_labels.ignoring import ignore_regions
+from stages.prepare.teacher_labels.labelling import Frame, Shard
+from stages.stage import Runtime
 from tests.models.teachers.tiny import tiny_mask2former, tiny_sam
 from tests.stages.prepare.teacher_labels.toy import INVALID, LABEL_HW, prepared, recipe, stage_settings
 
@@ -53,6 +58,26 @@ def test_two_processes_write_the_same_bytes_as_one(inputs, tmp_path):
     together, _ = recipe(tmp_path / "two", runtime={"num_workers": 2, "inference_batch_size": 3}, inputs=inputs)
     assert together.manifest.provenance["recorded"]["workers"] == 2
     assert together.output_digest == alone.output_digest
+
+
+def test_a_cluster_that_is_there_already_writes_the_same_bytes(inputs, tmp_path):
+    alone, _ = recipe(tmp_path / "one", inputs=inputs)
+    local = {"protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "processes": False}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **local) as cluster:
+        there, _ = recipe(tmp_path / "two", runtime={"scheduler_address": cluster.scheduler_address}, inputs=inputs)
+    assert there.manifest.provenance["recorded"]["workers"] == "cluster"
+    assert there.output_digest == alone.output_digest
+
+
+def test_small_jobs_start_no_process_unless_asked_to():
+    def shards(num_images):
+        return [Shard(i, (Frame("token", ("image.jpg",)),)) for i in range(num_images)]
+
+    auto = Runtime(device="cpu")
+    assert num_workers(auto, shards(3)) == 1
+    assert num_workers(auto, shards(100_000)) == len(os.sched_getaffinity(0))
+    assert num_workers(Runtime(device="cpu", num_workers=2), shards(3)) == 2
+    assert num_workers(Runtime(device="cpu", num_workers=8), shards(3)) == 3
 
 
 def test_doubtful_pixels_and_the_bonnet_are_ignored(inputs, labels, tmp_path):
