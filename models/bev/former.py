@@ -43,7 +43,8 @@ class BevFormer(nn.Module):
         self.backbone = ImageBackbone(config.backbone)
         self.neck = FeaturePyramid(self.backbone.channels, config.neck_channels, config.num_levels)
         self.level_embedding = nn.Parameter(torch.randn(config.num_levels, config.neck_channels))
-        self.camera_embedding = nn.Parameter(torch.randn(config.max_cameras, config.neck_channels))
+        cameras = torch.randn(config.max_cameras, config.neck_channels)
+        self.camera_embedding = nn.Parameter(cameras) if config.max_cameras else None
         self.motion_embedding = EgoMotionEmbedding(config.embed_dim) if config.ego_motion else None
         self.encoder = BevEncoder(config, self.query_grid.shape)
         self.register_buffer("anchors_m", anchor_points(self.query_grid, config.height_anchors_m), persistent=False)
@@ -119,7 +120,7 @@ class BevFormer(nn.Module):
             everywhere = level.new_zeros(len(valid), *level.shape[1:])
             everywhere[valid] = level
             everywhere = everywhere + embedding[:, None, None].to(level.dtype)
-            if self.config.max_cameras:
+            if self.camera_embedding is not None:
                 cameras = self.camera_embedding[:num_cameras].repeat(len(frames.valid), 1)
                 everywhere = everywhere + cameras[:, :, None, None].to(level.dtype)
             levels.append(everywhere)

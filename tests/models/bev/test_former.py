@@ -142,8 +142,11 @@ def test_motion_of_the_past_matters_even_without_its_embedding(make_trunk: Any, 
     assert (run(trunk, clip)[-1] - run(trunk, still)[-1]).abs().max() > 1e-3
 
 
-def test_only_the_current_frame_has_a_gradient_and_it_reaches_everything(make_trunk: Any, make_clip: Any) -> None:
-    trunk = make_trunk().train()
+@pytest.mark.parametrize("max_cameras", [0, 6])
+def test_only_the_current_frame_has_a_gradient_and_it_reaches_everything(
+    make_trunk: Any, make_clip: Any, max_cameras: int
+) -> None:
+    trunk = make_trunk(max_cameras=max_cameras).train()
     clip = make_clip(history=1)
     for f in clip.frames:
         f.images.requires_grad_()
