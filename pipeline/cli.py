@@ -1,6 +1,7 @@
 """The command line `bevprior`. Starts without torch and without Prefect: looking things up must be instant."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 EXIT_INTERRUPTED = 130
+OFFLINE = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+"""Prefect reads these when it is imported; without them its server reports usage."""
 
 Config = Annotated[str, typer.Argument(help="experiment file, or a bare name in configs/experiments/")]
 Until = Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")]
@@ -49,6 +52,8 @@ def run(
     try:
         if engine == "prefect":
             request.load()  # a fault of the configuration is told before a server is started
+            for name, value in OFFLINE.items():
+                os.environ.setdefault(name, value)
             from pipeline.flows import run_experiment
 
             store, keys = Store(request.cache_folder), run_experiment(request)
