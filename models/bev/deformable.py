@@ -25,8 +25,8 @@ def deformable_sample(
         In the type of `locations`: in half precision a location would be off by cells.
     """
     num_heads = locations.shape[2]
-    # Points before queries: the weighted sum over points then runs along whole rows of queries, which is 1.5x faster
-    # on a CPU than a sum over the innermost axis.
+    # Points before queries: the weighted sum over points then runs along whole rows of queries, which is cheaper on a
+    # CPU than a sum over the innermost axis (a step of the demo's model: 0.37 s instead of 0.40 s).
     grids = (2 * locations - 1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2)
     head_weights = weights.to(locations.dtype).permute(3, 0, 2, 4, 1).flatten(1, 2)
     total: Tensor | None = None
