@@ -11,6 +11,7 @@ EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parents[2] / "weights" / "embedded-teacher"
 FILES = ("config.json", "preprocessor_config.json")
 WEIGHTS = "*.safetensors*"
+HUB_TIMEOUT_S = 10
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -43,18 +44,33 @@ def fetch(source: str, revision: str | None) -> Path:
     if folder is not None:
         _files(folder)
         return folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    return _download(source, _pinned(source, revision))
 
-    commit = _pinned(source, revision)
+
+def _download(source: str, commit: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+
+    wanted = [*FILES, WEIGHTS]
     try:
-        return Path(snapshot_download(source, revision=commit, allow_patterns=[*FILES, WEIGHTS]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(
-            f"the teacher {source!r} is not on this machine and could not be downloaded",
-            where=f"commit {commit}: {type(error).__name__}",
-            fix="check name, commit and network, or copy the model's folder here and set teacher.source to its path",
-        ) from error
+        # Asked first because it fails at once where there is no network; the download would retry for half a minute.
+        HfApi().model_info(source, revision=commit, timeout=HUB_TIMEOUT_S)
+    except Exception as error:  # of whichever HTTP library this version of the hub's client is built on
+        try:
+            return Path(snapshot_download(source, revision=commit, allow_patterns=wanted, local_files_only=True))
+        except OSError:
+            raise _unreachable(source, commit, error) from error
+    try:
+        return Path(snapshot_download(source, revision=commit, allow_patterns=wanted))
+    except Exception as error:
+        raise _unreachable(source, commit, error) from error
+
+
+def _unreachable(source: str, commit: str, error: Exception) -> InputError:
+    return InputError(
+        f"the teacher {source!r} is not on this machine and could not be downloaded",
+        where=f"commit {commit}: {type(error).__name__}",
+        fix="check name, commit and network, or copy the model's folder here and set teacher.source to its path",
+    )
 
 
 def local_folder(source: str) -> Path | None:

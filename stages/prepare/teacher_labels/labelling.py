@@ -153,6 +153,16 @@ class Labeller:
         return read_image(file, self.settings.teacher.image_hw_px, frame.token, self.cameras[camera])
 
 
+def fetch_teachers(settings: TeacherLabelsSettings) -> None:
+    """Has the teachers' files on this machine before workers ask for them: one download, and one clear error.
+
+    Raises:
+        InputError: see `models.teachers.source.fetch`.
+    """
+    for teacher in (settings.teacher, *((settings.sam.teacher,) if settings.sam else ())):
+        fetch(teacher.source, teacher.revision)
+
+
 def check_cameras(settings: TeacherLabelsSettings, cameras: tuple[str, ...]) -> None:
     """Raises InputError if `ego_bonnet` names a camera that the index does not have."""
     if unknown := sorted(set(settings.ego_bonnet) - set(cameras)):

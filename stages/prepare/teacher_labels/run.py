@@ -10,7 +10,7 @@ from cache.arrays import create_arrays
 from scene.frames import FrameIndex
 from stages.prepare.teacher_labels import TeacherLabelsSettings
 from stages.prepare.teacher_labels.cluster import label_shards, num_workers, pick_device
-from stages.prepare.teacher_labels.labelling import Frame, Labeller, Shard, check_cameras
+from stages.prepare.teacher_labels.labelling import Frame, Labeller, Shard, check_cameras, fetch_teachers
 from stages.prepare.teacher_labels.store import LABELS_FILE, array_specs, describe
 from stages.stage import StageRun
 
@@ -34,6 +34,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     build.expect(len(shards))
     pending = [shard for shard in shards if not build.is_done(shard.unit)]
     if pending:
+        fetch_teachers(settings)
         device = pick_device(runtime)
         labeller = Labeller(settings, cameras, stage_run.data_root, build.path, device)
         build.record(device=device, workers="cluster" if runtime.scheduler_address else num_workers(runtime, pending))
