@@ -21,6 +21,8 @@ class Runtime(Settings):
     Attributes:
         device: "auto" takes CUDA where there is one.
         num_workers: worker processes of data preparation (0 = as many as cores).
+        num_jobs: steps of a plan that run at the same time, each in a process of its own (0 = as many as cores). Only
+            the inline engine runs several: with Prefect, concurrency is a matter of its workers.
         num_processes: training processes (torchrun); 1 trains in this process. (The batch is split over them.)
         scheduler_address: a Dask scheduler to use; None starts a local cluster.
         inference_batch_size: images per teacher batch.
@@ -30,6 +32,7 @@ class Runtime(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_workers: int = 0
+    num_jobs: int = 1
     num_processes: int = 1
     scheduler_address: str | None = None
     inference_batch_size: int = 8

@@ -1,0 +1,111 @@
+"""Runs steps that do not need each other at the same time, each in a worker process. Prefect is never imported.
+
+Steps are data and artifacts are found by key, so a worker needs no more than the step. What is cached never leaves this
+process: a plan with nothing to do starts no worker.
+"""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cache.store import Artifact, Store
+from pipeline.console import step_line
+from pipeline.execute import Outcome, execute
+from pipeline.keys import keyed
+from pipeline.plan import Plan, Step
+from stages.stage import Runtime
+
+GRACE_S = 15.0
+"""How long a step that is told to end may take to end the processes that it started."""
+
+
+def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, num_jobs: int) -> list[Outcome]:
+    """The outcome of every step, in the plan's order, with at most `num_jobs` of them under way at once.
+
+    Stops at the first step that fails: steps under way are ended (they go on from there next time), the others never
+    start.
+    """
+    context = multiprocessing.get_context("spawn")
+    slots = context.SimpleQueue()
+    for slot in range(num_jobs):
+        slots.put(slot)
+    pool = ProcessPoolExecutor(num_jobs, context, _start_worker, (slots, context.RLock()))
+    done: dict[str, Outcome] = {}
+    try:
+        running: dict[Future[float], Step] = {}
+        while len(done) < len(plan.steps):
+            for step in _ready(plan, done, {s.name for s in running.values()}):
+                artifacts = {name: done[name].artifact for name in step.needs}
+                if store.get(keyed(step, artifacts).spec.key) is None:
+                    running[pool.submit(_work, step, artifacts, store.root, runtime)] = step
+                else:
+                    _finish(execute(step, artifacts, store, runtime), done, console)
+                    break  # more may be ready now
+            else:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    step = running.pop(future)
+                    wall_s = future.result()
+                    artifacts = {name: done[name].artifact for name in step.needs}
+                    found = execute(step, artifacts, store, runtime)
+                    _finish(replace(found, built=True, wall_s=wall_s), done, console)
+    except BaseException:
+        _end_workers(pool)
+        raise
+    pool.shutdown()
+    return [done[step.name] for step in plan]
+
+
+def _ready(plan: Plan, done: dict[str, Outcome], running: set[str]) -> list[Step]:
+    return [s for s in plan if s.name not in done and s.name not in running and all(n in done for n in s.needs)]
+
+
+def _finish(outcome: Outcome, done: dict[str, Outcome], console: Console) -> None:
+    done[outcome.step.name] = outcome
+    console.print(step_line(outcome))
+
+
+def _work(step: Step, artifacts: dict[str, Artifact], cache: Path, runtime: Runtime) -> float:
+    """Makes the step's artifact in a worker; the seconds that took."""
+    start = time.monotonic()
+    execute(step, artifacts, Store(cache), runtime)
+    return time.monotonic() - start
+
+
+def _start_worker(slots: Any, bars: Any) -> None:
+    """Gives the worker's progress bars a line of their own, and ends the worker with the process that started it."""
+    from tqdm import tqdm
+
+    os.environ["TQDM_POSITION"] = str(slots.get())
+    tqdm.set_lock(bars)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    # As Ctrl-C would: the step ends its own processes on the way out. The pool survives that and would wait for ever.
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE_S)
+    os._exit(1)
+
+
+def _end_workers(pool: ProcessPoolExecutor) -> None:
+    workers = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        if worker.is_alive() and worker.pid is not None:
+            os.kill(worker.pid, signal.SIGINT)
+    for worker in workers:
+        worker.join(GRACE_S)
+        if worker.is_alive():
+            worker.kill()

@@ -1,0 +1,107 @@
+"""Several steps at a time: the same artifacts as one by one, faults reach the caller, no worker is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from rich.console import Console
+
+from cache.store import Store
+from pipeline.inline import run_inline
+from pipeline.plan import Plan, Step
+from stages.stage import Runtime
+
+SILENT = Console(quiet=True)
+TWO = Runtime(num_jobs=2, progress=False)
+
+
+def diamond(toy: SimpleNamespace) -> Plan:
+    """Two independent steps and one that reads both."""
+    one, two = (Step(f"numbers:{i}", toy.NUMBERS, toy.NumbersSettings(step=i)) for i in (1, 2))
+    inputs = {"numbers": "numbers:1", "extra": "numbers:2"}
+    return Plan((one, two, Step("total", toy.TOTAL, toy.TotalSettings(), inputs)))
+
+
+def test_artifacts_are_those_of_one_step_at_a_time(toy: SimpleNamespace, tmp_path: Path) -> None:
+    alone = run_inline(diamond(toy), Store(tmp_path / "alone"), Runtime(), SILENT)
+    together = run_inline(diamond(toy), Store(tmp_path / "together"), TWO, SILENT)
+    assert [o.step.name for o in together] == ["numbers:1", "numbers:2", "total"]
+    assert [o.artifact.output_digest for o in together] == [o.artifact.output_digest for o in alone]
+    assert all(o.built for o in together)
+
+
+def test_what_is_cached_needs_no_worker(toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "cache")
+    run_inline(diamond(toy), store, Runtime(), SILENT)
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", lambda *_: pytest.fail("a worker was asked"))
+    again = run_inline(diamond(toy), store, TWO, SILENT)
+    assert not any(o.built for o in again)
+
+
+def test_a_fault_ends_the_run_and_what_is_done_stays(
+    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "cache")
+    monkeypatch.setenv("TOY_FAILS_AT", "2")
+    with pytest.raises(RuntimeError, match="power cut"):
+        run_inline(diamond(toy), store, TWO, SILENT)
+    assert not store.artifacts()
+    assert not psutil.Process().children(recursive=True) or _no_python_child()
+    monkeypatch.delenv("TOY_FAILS_AT")
+    outcomes = run_inline(diamond(toy), store, TWO, SILENT)
+    assert len(store.artifacts()) == 3
+    assert outcomes[-1].built
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    program = f"""
+import time
+from collections.abc import Callable
+from pathlib import Path
+from rich.console import Console
+from cache.store import Store
+from pipeline.inline import run_inline
+from pipeline.plan import Plan, Step
+from scene.settings import Settings
+from stages.stage import Runtime, Stage
+
+def endless(run):
+    Path({str(started)!r}).touch()
+    time.sleep(600)
+
+STAGE = Stage("endless", 1, Settings, (), "endless_stage:endless")
+if __name__ == "__main__":
+    from endless_stage import STAGE
+    plan = Plan((Step("endless", STAGE, Settings()),))
+    run_inline(plan, Store({str(tmp_path / "cache")!r}), Runtime(num_jobs=2), Console())
+"""
+    (tmp_path / "endless_stage.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])}
+    run = subprocess.Popen([sys.executable, str(tmp_path / "endless_stage.py")], env=environment)
+    _wait_for(started.exists)
+    children = psutil.Process(run.pid).children(recursive=True)
+    assert children
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    _wait_for(lambda: not any(c.is_running() and c.status() != psutil.STATUS_ZOMBIE for c in children))
+
+
+def _no_python_child() -> bool:
+    """Only multiprocessing's resource tracker may outlive a pool: it serves this process until it ends."""
+    children = psutil.Process().children(recursive=True)
+    return all("resource_tracker" in " ".join(c.cmdline()) for c in children)
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
