@@ -15,7 +15,9 @@ pipeline_tag: image-segmentation
 
 A small Mask2Former ({parameters:,} parameters) that labels camera images of the embedded world in {num_classes} classes
 (`synthetic/contents.py`). It stands in for a real teacher in the demo and in the tests, and it knows nothing of real
-streets. Weights, configuration and this page are what `make teacher` writes; nothing is edited by hand.
+streets. `make teacher` writes weights, configuration and this page; `python -m stages.learn.teacher.publish ARTIFACT`
+copies them here. Nothing is edited by hand. `python -m stages.prepare.teacher_labels.check LABELS INDEX WORLD` scores
+the labels that it made of any embedded world.
 
 ## Quality
 
