@@ -17,7 +17,7 @@ from tests.stages.learn.teacher.toy import prepared, recipe
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    return prepared(tmp_path_factory.mktemp("toy") / "cache")
+    return prepared(tmp_path_factory.mktemp("toy") / "any" / "cache")
 
 
 def pictures_whose_colour_is_their_class(count=6, hw=(24, 48)):

@@ -35,8 +35,8 @@ def build(store: Store, stage: Stage, settings: Any, inputs: dict[str, Artifact]
 
 
 def prepared(root: Path) -> dict[str, Artifact]:
-    """World and index, in a cache of their own beside `root`; made at the first call."""
-    store = Store(root.parent / "inputs")
+    """World and index, in a cache of their own two folders above `root`; made at the first call."""
+    store = Store(root.parent.parent / "inputs")
     nothing = {"num_towns": 1, "num_scenes": 0}
     settings = WorldSettings.parse(
         {
