@@ -1,4 +1,4 @@
-"""Settings of the reprojection objective. The values are our choice (docs/methods.md section 3 says what each is for)."""
+"""Settings of the reprojection objective. Values are our choice (docs/methods.md section 3 says what each is for)."""
 
 from typing import Annotated, ClassVar, Literal
 

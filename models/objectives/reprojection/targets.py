@@ -66,8 +66,8 @@ def pixel_weights(
     """How much each label pixel counts; 0 where it says nothing about the grid's ground.
 
     A pixel counts by the ground that it covers, at most as much as one BEV cell: a near cell, covered by many pixels,
-    then weighs as much as a far one (docs/methods.md section 3, item 3). The whole is multiplied by a power of the teacher's
-    confidence. `points_m` are the pixels' ground points, NaN where there is none.
+    then weighs as much as a far one (docs/methods.md section 3, item 3). The whole is multiplied by a power of the
+    teacher's confidence. `points_m` are the pixels' ground points, NaN where there is none.
     """
     usable = (labels.class_id < num_classes) & inside_grid(points_m, grid)
     usable &= (row_length_m(points_m) <= config.max_row_m) & (labels.confidence >= config.min_confidence)

@@ -1,7 +1,8 @@
 """From the vector map to areas: what each `MapLayer` covers of a town's ground.
 
 Lines become strips of the drawing width here, once per town, so that a label means the same at every resolution and
-rasterising a frame is one kind of work. The recipe is HDMapNet's (docs/methods.md section 4), the kinds of dividers are ours.
+rasterising a frame is one kind of work. The recipe is HDMapNet's (docs/methods.md section 4), the kinds of dividers
+are ours.
 """
 
 from collections.abc import Sequence
