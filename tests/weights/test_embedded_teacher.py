@@ -1,7 +1,6 @@
 """The teacher that is kept in this repository: whole, small, and good enough to teach."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,4 +89,4 @@ def test_the_model_card_tells_what_was_measured():
     card = (EMBEDDED_FOLDER / "README.md").read_text()
     for word in ("divider", "crossing", "**mean**", "Seed", "make teacher"):
         assert word in card
-    assert not Path(EMBEDDED_FOLDER / "pytorch_model.bin").exists()
+    assert not (EMBEDDED_FOLDER / "pytorch_model.bin").exists()
