@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,3 +149,22 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(small: list[str], tmp_path: P
     assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
     assert "Traceback" not in stderr
     assert not Store(tmp_path / "cache").artifacts()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium: install it to open the report in a browser")
+def test_the_report_opens_in_a_browser_with_every_picture(
+    finished: list[dict[str, Any]], folder: Path, tmp_path: Path
+) -> None:
+    page = (folder / "reports" / "smoke" / "index.html").read_text()
+    assert "http:" not in page.replace("http://www.w3.org", "")
+    assert "https:" not in page
+    probe = """<script>addEventListener("load", () => { const pictures = [...document.images];
+      document.title = pictures.length + " pictures, " + pictures.filter(p => p.naturalWidth < 50).length + " broken, "
+        + document.querySelectorAll("table").length + " tables"; });</script></body>"""
+    opened = tmp_path / "page.html"
+    opened.write_text(page.replace("</body>", probe))
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --dump-dom"
+    command = ["chromium", *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", opened.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert "<title>4 pictures, 0 broken, 3 tables</title>" in dom

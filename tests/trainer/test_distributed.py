@@ -34,10 +34,11 @@ def test_two_processes_train_like_one(dataset, tmp_path):
     for a, b in zip(rows(one), rows(two), strict=True):
         assert b["total"] == pytest.approx(a["total"], rel=1e-4)
     weights, shared = load_model(one)[0], load_model(two)[0]
-    # Adam divides by the gradient's size, so where that is rounding alone, weights may differ by a learning rate.
+    # Adam divides by the gradient's size, so where that is rounding alone, weights may differ by a learning rate: a
+    # few do. Of a batch that is shared wrongly nearly all would.
     difference = torch.cat([(weights[name] - shared[name]).abs().flatten() for name in weights])
-    assert float(difference.mean()) < 1e-5
-    assert float((difference > 1e-4).float().mean()) < 0.01
+    assert float(difference.median()) < 1e-6
+    assert float((difference > 1e-4).float().mean()) < 0.1
 
 
 def test_bad_input_in_a_process_is_one_error(dataset, tmp_path):
