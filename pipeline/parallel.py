@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -109,3 +110,4 @@ def _end_workers(pool: ProcessPoolExecutor) -> None:
         worker.join(GRACE_S)
         if worker.is_alive():
             worker.kill()
+    print(file=sys.stderr)  # a worker's progress bar may have left its line open

@@ -37,7 +37,7 @@ def test_two_processes_train_like_one(dataset, tmp_path):
     # Adam divides by the gradient's size, so where that is rounding alone, weights may differ by a learning rate: a
     # few do. Of a batch that is shared wrongly nearly all would.
     difference = torch.cat([(weights[name] - shared[name]).abs().flatten() for name in weights])
-    assert float(difference.median()) < 1e-6
+    assert float(difference.median()) < 1e-4  # a step is 3e-3
     assert float((difference > 1e-4).float().mean()) < 0.1
 
 
