@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Container
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
@@ -65,8 +66,14 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
     return [done[step.name] for step in plan]
 
 
-def _ready(plan: Plan, done: dict[str, Outcome], running: set[str]) -> list[Step]:
-    return [s for s in plan if s.name not in done and s.name not in running and all(n in done for n in s.needs)]
+def _ready(plan: Plan, done: Container[str], running: Container[str]) -> list[Step]:
+    """Steps that can start, those with the longest chain of steps behind them first."""
+    chain = {step.name: 0 for step in plan}
+    for step in reversed(plan.steps):
+        for name in step.needs:
+            chain[name] = max(chain[name], chain[step.name] + 1)
+    ready = [s for s in plan if s.name not in done and s.name not in running and all(n in done for n in s.needs)]
+    return sorted(ready, key=lambda step: -chain[step.name])
 
 
 def _finish(outcome: Outcome, done: dict[str, Outcome], console: Console) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cache.store import Store
 from pipeline.inline import run_inline
+from pipeline.parallel import _ready
 from pipeline.plan import Plan, Step
 from stages.stage import Runtime
 
@@ -35,6 +36,13 @@ def test_artifacts_are_those_of_one_step_at_a_time(toy: SimpleNamespace, tmp_pat
     assert [o.step.name for o in together] == ["numbers:1", "numbers:2", "total"]
     assert [o.artifact.output_digest for o in together] == [o.artifact.output_digest for o in alone]
     assert all(o.built for o in together)
+
+
+def test_what_most_steps_wait_for_starts_first(toy: SimpleNamespace) -> None:
+    alone = Step("alone", toy.NUMBERS, toy.NumbersSettings(step=3))
+    plan = Plan((alone, *diamond(toy).steps))
+    assert [s.name for s in _ready(plan, (), ())] == ["numbers:1", "numbers:2", "alone"]
+    assert [s.name for s in _ready(plan, ("numbers:1",), ("alone",))] == ["numbers:2"]
 
 
 def test_what_is_cached_needs_no_worker(toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +77,7 @@ from pathlib import Path
 from rich.console import Console
 from cache.store import Store
 from pipeline.inline import run_inline
+from pipeline.parallel import _ready
 from pipeline.plan import Plan, Step
 from scene.settings import Settings
 from stages.stage import Runtime, Stage
