@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
-	look plan serve clean
+	backbone look plan serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ report: $(READY)  ## everything, to the report
 	@$(RUN)
 teacher: CONFIG = teacher
 teacher: $(READY)  ## train the embedded teacher by its recipe
+	@$(RUN)
+backbone: CONFIG = backbone
+backbone: $(READY)  ## train the embedded backbone by its recipe
 	@$(RUN)
 plan: $(READY)  ## what a run would do, and why
 	@$(BIN)/bevprior plan $(CONFIG) $(if $(DATA),--set data.root=$(abspath $(DATA))) $(foreach s,$(SET),--set $(s))

@@ -66,7 +66,7 @@ class Experiment(Settings):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     title: str = ""
-    goal: Literal["report", "look", "teacher"] = "report"
+    goal: Literal["report", "look", "teacher", "backbone"] = "report"
     data: Data
     grid: BevGrid = BevGrid()
     label_schema: Annotated[LabelSchema | None, Field(alias="schema")] = None
@@ -81,6 +81,7 @@ class Experiment(Settings):
     bev_labels: Section
     look: Section
     teacher: Section
+    backbone: Section
     pretrain: Section
     finetune: Section
     evaluate: Section

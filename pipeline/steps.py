@@ -146,7 +146,7 @@ def _shared_settings(experiment: Experiment) -> dict[str, Any]:
     if experiment.label_schema is not None:
         shared["label_schema"] = experiment.label_schema.canonical()
     if experiment.model is not None:
-        shared["model"] = experiment.model.canonical()
+        shared["model"] = experiment.model.model_dump(mode="json")  # with the place of its weights
     return shared
 
 

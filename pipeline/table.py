@@ -12,6 +12,7 @@ STAGES: dict[str, str] = {
     "bev_labels": "stages.prepare.bev_labels",
     "look": "stages.prepare.look",
     "teacher": "stages.learn.teacher",
+    "backbone": "stages.learn.backbone",
     "pretrain": "stages.learn.pretrain",
     "finetune": "stages.learn.finetune",
     "evaluate": "stages.learn.evaluate",

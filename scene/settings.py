@@ -6,6 +6,9 @@ import pydantic
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
+FOR_KEY = {"for": "key"}
+"""Context in which `Settings.canonical` serialises."""
+
 
 class Settings(BaseModel):
     """Immutable settings. An unknown key or a wrong type is an error, never a guess.
@@ -26,8 +29,12 @@ class Settings(BaseModel):
         return cls.model_validate_json(to_json(values))
 
     def canonical(self) -> dict[str, Any]:
-        """The settings as plain JSON values, defaults included: what a cache key is made of."""
-        return self.model_dump(mode="json")
+        """The settings as plain JSON values, defaults included: what a cache key is made of.
+
+        A model inside that names a place (of weights) leaves it out, by a serializer that looks for `FOR_KEY`; what
+        lies there reaches the key as a digest (`stages.stage.Stage.fingerprint`).
+        """
+        return self.model_dump(mode="json", context=FOR_KEY)
 
 
 ValidationError = pydantic.ValidationError

@@ -19,6 +19,8 @@ from transformers import (
 )
 
 from models.bev.config import BackboneConfig, BackboneShape
+from models.bev.source import WHAT
+from models.sources import local_folder
 from scene.errors import InputError
 
 _CLASSES: dict[str, Any] = {"resnet": ResNetBackbone, "swin": SwinBackbone, "convnext": ConvNextBackbone}
@@ -82,7 +84,8 @@ def _architecture(kind: str, shape: BackboneShape, out_features: list[str]) -> A
 
 
 def _load_pretrained(config: BackboneConfig, out_features: list[str]) -> Any:
-    name = config.pretrained
+    assert config.pretrained is not None, "either shape or pretrained"
+    name = local_folder(config.pretrained, WHAT) or config.pretrained
     fix = "give a hub name or a local folder with config.json and model.safetensors"
     try:
         published = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=False)

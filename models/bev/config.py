@@ -1,10 +1,11 @@
 """Settings of the BEV trunk. Imports no torch: the plan and the command line read them too."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_serializer, model_validator
 
-from scene.settings import Settings
+from scene.settings import FOR_KEY, Settings
 
 STAGE_STRIDES = (4, 8, 16, 32)
 """Stride in px of the stages 1 to 4 of every supported backbone."""
@@ -35,7 +36,9 @@ class BackboneConfig(Settings):
 
     Attributes:
         kind: the model family; must be that of `pretrained`.
-        pretrained: a hub name or a local folder with safetensors weights.
+        pretrained: "embedded" (the weights kept in this repository, for the embedded world), a local folder with
+            safetensors weights, or a hub name org/model. Where it lies is no part of a cache key: what lies there is
+            (`models.bev.source`).
         revision: commit or tag of a hub name; a hub name without one follows its main branch.
         shape: the architecture to initialise at random, where `pretrained` is null.
         out_stages: stages whose features the neck gets; stage i has a stride of `STAGE_STRIDES[i - 1]` px.
@@ -54,6 +57,13 @@ class BackboneConfig(Settings):
     norm: Literal["batch", "frozen", "group"] = "frozen"
     frozen_stages: int = Field(default=0, ge=0, le=4)
     gradient_checkpointing: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_place(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
+        values = serialise(self)
+        if info.context == FOR_KEY and self.pretrained is not None:
+            del values["pretrained"], values["revision"]
+        return values
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":

@@ -1,18 +1,15 @@
 """Where a teacher's weights come from, and the digest that stands for them in a cache key. Imports no torch."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
 
+from models.sources import FILES, WEIGHTS, WEIGHTS_FOLDER, files_of, folder_digest, local_folder
 from scene.errors import InputError
 
-EMBEDDED = "embedded"
-EMBEDDED_FOLDER = Path(__file__).parents[2] / "weights" / "embedded-teacher"
-FILES = ("config.json", "preprocessor_config.json")
-WEIGHTS = "*.safetensors*"
+WHAT = "teacher"
+EMBEDDED_FOLDER = WEIGHTS_FOLDER / "embedded-teacher"
 HUB_TIMEOUT_S = 10
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -25,13 +22,10 @@ def digest(source: str, revision: str | None) -> str:
     Raises:
         InputError: if there is no such folder, or a hub name has no full commit hash.
     """
-    folder = local_folder(source)
+    folder = local_folder(source, WHAT)
     if folder is None:
         return f"hub:{source}@{_pinned(source, revision)}"
-    whole = hashlib.sha256()
-    for file in _files(folder):
-        whole.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return whole.hexdigest()
+    return folder_digest(folder, WHAT)
 
 
 def fetch(source: str, revision: str | None) -> Path:
@@ -40,9 +34,9 @@ def fetch(source: str, revision: str | None) -> Path:
     Raises:
         InputError: if the folder or the model does not exist, or the hub cannot be reached.
     """
-    folder = local_folder(source)
+    folder = local_folder(source, WHAT)
     if folder is not None:
-        _files(folder)
+        files_of(folder, WHAT)
         return folder
     return _download(source, _pinned(source, revision))
 
@@ -73,24 +67,6 @@ def _unreachable(source: str, commit: str, error: Exception) -> InputError:
     )
 
 
-def local_folder(source: str) -> Path | None:
-    """The folder that `source` names, or None where it is a hub name.
-
-    Raises:
-        InputError: if it looks like a path and is no folder.
-    """
-    folder = EMBEDDED_FOLDER if source == EMBEDDED else Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    if source != EMBEDDED and _HUB_NAME.fullmatch(source) and not source.startswith("."):
-        return None
-    raise InputError(
-        "there is no such teacher",
-        where=str(folder),
-        fix="give 'embedded', an existing folder, or a hub name org/model",
-    )
-
-
 def read_json(file: Path) -> dict[str, object]:
     """A configuration file's values.
 
@@ -104,17 +80,6 @@ def read_json(file: Path) -> dict[str, object]:
     if not isinstance(values, dict):
         raise InputError("a teacher's configuration is no JSON object", where=str(file), fix="copy it again")
     return values
-
-
-def _files(folder: Path) -> list[Path]:
-    found = [folder / name for name in FILES if (folder / name).is_file()] + sorted(folder.glob(WEIGHTS))
-    if not (folder / FILES[0]).is_file() or not any(file.suffix == ".safetensors" for file in found):
-        raise InputError(
-            "the teacher's folder is not whole",
-            where=str(folder),
-            fix="it needs config.json and *.safetensors (pickled .bin weights are never read)",
-        )
-    return found
 
 
 def _pinned(source: str, revision: str | None) -> str:

@@ -39,5 +39,6 @@ STAGE = Stage(
     inputs=("index", "geometry", "teacher_labels", "bev_labels", "model?"),
     entry="stages.learn.evaluate.run:run",
     reads_data=True,
+    fingerprint="stages.fingerprint:of_model",
     sources=("stages.learn.evaluate", "trainer", "models.bev", "models.objectives", "scene"),
 )

@@ -77,6 +77,7 @@ STAGE = Stage(
     inputs=("index", "geometry", "bev_labels", "pretrain?"),
     entry="stages.learn.finetune.run:run",
     reads_data=True,
+    fingerprint="stages.fingerprint:of_model",
     sources=("stages.learn.finetune", "stages.training", "trainer", "models.bev", "models.objectives", "scene"),
 )
 """Beside these inputs it reads those that `settings.objective.needs` names, where an objective is kept."""

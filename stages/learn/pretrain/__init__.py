@@ -39,6 +39,7 @@ STAGE = Stage(
     inputs=("index", "geometry"),
     entry="stages.learn.pretrain.run:run",
     reads_data=True,
+    fingerprint="stages.fingerprint:of_model",
     sources=("stages.learn.pretrain", "stages.training", "trainer", "models.bev", "models.objectives", "scene"),
 )
 """Beside these inputs it reads those that `settings.objective.needs` names."""

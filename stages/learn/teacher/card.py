@@ -24,10 +24,7 @@ the labels that it made of any embedded world.
 Intersection over union on {num_held_out} images of {num_towns} towns that it was not trained on,
 at {label_h} x {label_w} px, by the code that makes pseudo-labels:
 
-| class | IoU | share of pixels |
-|---|---|---|
-{rows}
-| **mean** | **{mean:.3f}** | |
+{table}
 
 ## Recipe
 
@@ -51,8 +48,7 @@ Input: RGB at {image_h} x {image_w} px (camera images enlarged twofold), normali
 def model_card(
     settings: TeacherTrainingSettings,
     world: WorldSettings,
-    scores: Mapping[str, float],
-    shares: Mapping[str, float],
+    table: str,
     counts: Mapping[str, int],
 ) -> str:
     """The card's text.
@@ -60,11 +56,9 @@ def model_card(
     Args:
         settings: the recipe.
         world: the settings of the world that it was trained in.
-        scores: IoU by class name, and "mean".
-        shares: share of the held-out pixels by class name.
+        table: of the scores (`stages.labelled_images.scoring.score_table`).
         counts: "parameters", "trained" and "held_out" (images), "towns" (held out).
     """
-    rows = "\n".join(f"| {name} | {scores[name]:.3f} | {shares[name]:.2%} |" for name in scores if name != "mean")
     return _TEXT.format(
         parameters=counts["parameters"],
         num_classes=len(Semantic),
@@ -73,8 +67,7 @@ def model_card(
         num_towns=counts["towns"],
         label_h=world.image_wh_px[1],
         label_w=world.image_wh_px[0],
-        rows=rows,
-        mean=scores["mean"],
+        table=table,
         per_pixel_steps=settings.per_pixel.steps,
         per_pixel_rate=settings.per_pixel.learning_rate,
         universal_steps=settings.universal.steps,

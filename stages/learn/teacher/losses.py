@@ -2,17 +2,9 @@
 
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
-
-
-def class_weights(pixels_of_class: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
-    """1 / log(1.02 + share of pixels), scaled to mean 1 (the bounded weighting of ENet, Paszke et al. 2016)."""
-    share = pixels_of_class / pixels_of_class.sum()
-    weights = 1 / torch.log(1.02 + share)
-    return weights / weights.mean()
 
 
 def per_pixel_loss(

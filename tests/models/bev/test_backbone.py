@@ -122,7 +122,7 @@ def test_wrong_kind_missing_folder_and_incomplete_weights_are_named(tmp_path: Pa
     ResNetForImageClassification(ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1])).save_pretrained(tmp_path)
     with pytest.raises(InputError, match="is a resnet, not a swin"):
         ImageBackbone(BackboneConfig(kind="swin", pretrained=str(tmp_path), out_stages=(1,)))
-    with pytest.raises(InputError, match="cannot load the pretrained backbone"):
+    with pytest.raises(InputError, match="there is no such backbone"):
         ImageBackbone(BackboneConfig(pretrained=str(tmp_path / "nowhere"), out_stages=(1,)))
     ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1]).save_pretrained(tmp_path)
     with pytest.raises(InputError, match="the weights lack"):

@@ -30,7 +30,7 @@ def test_shipped_configs_are_what_their_comments_say(
     assert (config.image_hw_px, config.num_layers, config.history) == (image_hw_px, num_layers, history)
     grid = BevGrid(resolution_m=0.5) if name == "demo" else BevGrid()
     assert grid.coarser(config.query_factor).shape == (queries or (60, 30))
-    assert BevFormerConfig.parse(config.canonical()) == config
+    assert BevFormerConfig.parse(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import pytest
 
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing
-from tests.stages.learn.teacher.toy import prepared, recipe
+from tests.stages.labelled_images.toy_world import prepared
+from tests.stages.learn.teacher.toy import recipe
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cache.manifest import Artifact
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from synthetic.contents import CAMERAS
@@ -70,6 +71,36 @@ def load_pictures(world: Path, settings: WorldSettings, index: FrameIndex) -> Pi
             fix="index them (index.split: all_train)",
         )
     return Pictures(np.stack(images).transpose(0, 3, 1, 2).copy(), np.stack(semantic), np.array(towns))
+
+
+def pictures_of(world: Artifact, index: Artifact) -> Pictures:
+    """`load_pictures` of two artifacts.
+
+    Raises:
+        InputError: see there.
+    """
+    return load_pictures(world.path, world_settings(world), FrameIndex.load(index.path / "index.npz"))
+
+
+def world_settings(world: Artifact) -> WorldSettings:
+    """What a world was made with."""
+    return WorldSettings.parse(dict(world.manifest.spec.settings))
+
+
+def split_by_town(pictures: Pictures, num_held_out: int) -> tuple[Pictures, Pictures]:
+    """Pictures to train on, and those of the last `num_held_out` towns by name.
+
+    Raises:
+        InputError: if no town would be left on either side.
+    """
+    towns = tuple(sorted(set(pictures.town.tolist())))
+    if not 0 < num_held_out < len(towns):
+        raise InputError(
+            f"{num_held_out} of {len(towns)} teacher towns cannot be held out",
+            where="held_out_towns",
+            fix="build more towns (data.world.teacher.num_towns), hold out fewer, but at least one",
+        )
+    return pictures.of_towns(towns[:-num_held_out]), pictures.of_towns(towns[-num_held_out:])
 
 
 def resized(images: NDArray[np.uint8], hw_px: tuple[int, int]) -> NDArray[np.uint8]:

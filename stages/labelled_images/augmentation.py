@@ -8,7 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from stages.learn.teacher.pictures import Pictures
+from stages.labelled_images.pictures import Pictures
+from stages.labelled_images.settings import RecipeSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +25,9 @@ class Batch:
     semantic: Int64[Tensor, "B h w"]
 
 
-def batch_of_step(
-    pictures: Pictures, step: int, *, batch_size: int, image_hw_px: tuple[int, int], max_zoom: float, seed: int
-) -> Batch:
+def batch_of_step(pictures: Pictures, step: int, recipe: RecipeSettings, seed: int) -> Batch:
     """The batch of a step; every image comes once per epoch."""
+    batch_size = recipe.batch_size
     num_images = len(pictures.images)
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = {int(e): np.random.default_rng([seed, 1, int(e)]).permutation(num_images) for e in positions // num_images}
@@ -35,7 +35,7 @@ def batch_of_step(
     rng = np.random.default_rng([seed, 2, step])
     images = torch.from_numpy(pictures.images[rows]).float() / 255
     semantic = torch.from_numpy(pictures.semantic[rows])
-    images, semantic = _crop_and_mirror(images, semantic, image_hw_px, max_zoom, rng)
+    images, semantic = _crop_and_mirror(images, semantic, recipe.image_hw_px, recipe.max_zoom, rng)
     return Batch(_recolour(images, rng), semantic)
 
 
