@@ -108,6 +108,10 @@ def approach_of(road: Road, index: int, junction: int, forward: bool) -> Approac
     return Approach(index, junction, False, road.line.reversed(), s.lanes_backward, s.lane_width_m, *offsets)
 
 
+GRID_M = 1e-3
+"""Cuts snap to millimetres: exact ones leave near-coincident edges, on which the next cut may fail."""
+
+
 def sidewalk_pieces(network: RoadNetwork) -> list[Polygon]:
     """The sidewalks cut at the ends of the roads, so that none goes around a block.
 
@@ -123,8 +127,8 @@ def sidewalk_pieces(network: RoadNetwork) -> list[Polygon]:
         ):
             if section.sidewalk_m > 0:
                 ribbon = Polygon(strip(road.line, inner, outer)).buffer(0)
-                pieces += polygons_of(rest.intersection(ribbon))
-                rest = rest.difference(ribbon)
+                pieces += polygons_of(shapely.intersection(rest, ribbon, grid_size=GRID_M))
+                rest = MultiPolygon(polygons_of(shapely.difference(rest, ribbon, grid_size=GRID_M), min_area_m2=0))
     return pieces + polygons_of(rest)
 
 

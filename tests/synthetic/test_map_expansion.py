@@ -10,6 +10,7 @@ from nuscenes.map_expansion.map_api import NuScenesMap
 from synthetic.contents import Semantic
 from synthetic.files import write_json
 from synthetic.map_expansion import map_expansion
+from synthetic.network import sidewalk_pieces
 from synthetic.town import Town
 
 LOCATION = "singapore-onenorth"
@@ -94,3 +95,12 @@ def test_masks_agree_with_the_ground_raster(devkit_map: NuScenesMap, town: Town)
 def test_geometry_of_a_patch(devkit_map: NuScenesMap) -> None:
     lanes = dict(devkit_map.get_map_geom((220.0, 220.0, 300.0, 300.0), 30.0, ["lane", "road_divider", "lane_divider"]))
     assert all(len(geometries) > 0 for geometries in lanes.values())
+
+
+@pytest.mark.parametrize("seed", [3, 27, 53])
+def test_sidewalks_of_a_town_with_near_coincident_edges_are_cut(seed: int) -> None:
+    """These towns once ended in a TopologyException: exact cuts leave edges that the next cut cannot order."""
+    network = Town(seed, "teacher-town-20", (500.0, 500.0)).network
+    pieces = sidewalk_pieces(network)
+    assert shapely.union_all(pieces).area == pytest.approx(network.sidewalk.area, rel=1e-3)
+    assert sum(piece.area for piece in pieces) == pytest.approx(network.sidewalk.area, rel=1e-3)

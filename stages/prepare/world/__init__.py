@@ -7,7 +7,7 @@ __all__ = ["STAGE", "SplitSettings", "WorldSettings"]
 
 STAGE = Stage(
     name="world",
-    version=1,
+    version=2,
     settings=WorldSettings,
     inputs=(),
     entry="stages.prepare.world.run:run",
