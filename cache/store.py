@@ -200,7 +200,8 @@ class Store:
                 raise InputError(f"cache written by a newer version (layout {layout})", where=str(self.root), fix=fix)
         elif self.root.exists():
             ours = (".", "lost+found", MARKER_FILE)  # hidden files, a new disk, a marker that is just being written
-            if not self.root.is_dir() or any(not entry.name.startswith(ours) for entry in self.root.iterdir()):
+            foreign = not self.root.is_dir() or any(not entry.name.startswith(ours) for entry in self.root.iterdir())
+            if foreign and not marker.exists():  # another process may have made the cache since the first look
                 fix = "name an empty or a new folder"
                 raise InputError("not a cache, and not empty", where=str(self.root), fix=fix)
 

@@ -11,8 +11,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from pipeline.console import step_line
 from pipeline.execute import Outcome, execute
 from pipeline.keys import keyed
 from pipeline.plan import Plan, Step
+from scene.errors import InputError
 from stages.stage import Runtime
 
 GRACE_S = 15.0
@@ -42,13 +45,14 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
         slots.put(slot)
     pool = ProcessPoolExecutor(num_jobs, context, _start_worker, (slots, context.RLock()))
     done: dict[str, Outcome] = {}
+    running: dict[Future[float], Step] = {}
     try:
-        running: dict[Future[float], Step] = {}
         while len(done) < len(plan.steps):
             for step in _ready(plan, done, {s.name for s in running.values()}):
                 artifacts = {name: done[name].artifact for name in step.needs}
                 if store.get(keyed(step, artifacts).spec.key) is None:
-                    running[pool.submit(_work, step, artifacts, store.root, runtime)] = step
+                    with _interrupts_held():  # the new worker starts deaf to them, until it can answer
+                        running[pool.submit(_work, step, artifacts, store.root, runtime)] = step
                 else:
                     _finish(execute(step, artifacts, store, runtime), done, console)
                     break  # more may be ready now
@@ -59,6 +63,13 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
                     artifacts = {name: done[name].artifact for name in step.needs}
                     found = execute(step, artifacts, store, runtime)
                     _finish(replace(found, built=True, wall_s=wall_s), done, console)
+    except BrokenProcessPool as error:
+        _end_workers(pool)
+        raise InputError(
+            "a worker process was killed from outside, perhaps for using too much memory",
+            where=", ".join(step.name for step in running.values()),
+            fix="run again: it goes on from there; runtime.num_jobs=1 needs less memory",
+        ) from error
     except BaseException:
         _end_workers(pool)
         raise
@@ -81,17 +92,42 @@ def _finish(outcome: Outcome, done: dict[str, Outcome], console: Console) -> Non
     console.print(step_line(outcome))
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """SIGINT waits; processes started meanwhile inherit that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_at_work = threading.Event()
+"""In a worker: set while a step runs. An interrupt unwinds the step, and means nothing to a worker that waits."""
+
+
 def _work(step: Step, artifacts: dict[str, Artifact], cache: Path, runtime: Runtime) -> float:
     """Makes the step's artifact in a worker; the seconds that took."""
     start = time.monotonic()
-    execute(step, artifacts, Store(cache), runtime)
+    _at_work.set()
+    try:
+        execute(step, artifacts, Store(cache), runtime)
+    finally:
+        _at_work.clear()
     return time.monotonic() - start
+
+
+def _interrupt(*_: object) -> None:
+    if _at_work.is_set():
+        raise KeyboardInterrupt
 
 
 def _start_worker(slots: Any, bars: Any) -> None:
     """Gives the worker's progress bars a line of their own, and ends the worker with the process that started it."""
     from tqdm import tqdm
 
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.environ["TQDM_POSITION"] = str(slots.get())
     tqdm.set_lock(bars)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -103,7 +139,9 @@ def _end_with_parent() -> None:
     multiprocessing.connection.wait([parent.sentinel])
     # As Ctrl-C would: the step ends its own processes on the way out. The pool survives that and would wait for ever.
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(GRACE_S)
+    deadline = time.monotonic() + GRACE_S
+    while _at_work.is_set() and time.monotonic() < deadline:
+        time.sleep(0.1)
     os._exit(1)
 
 

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,19 @@ def test_foreign_folder_is_refused(tmp_path):
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_cache_made_by_another_process_during_the_check_is_taken(tmp_path, monkeypatch):
+    iterdir = Path.iterdir
+
+    def late(folder):
+        if folder == tmp_path and not (tmp_path / "artifacts").exists():
+            (tmp_path / "bevprior-cache.json").write_text('{"layout": 1}')
+            (tmp_path / "artifacts").mkdir()
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", late)
+    assert Store(tmp_path).artifacts() == []
 
 
 def test_empty_folder_is_taken(tmp_path):

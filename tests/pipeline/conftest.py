@@ -28,6 +28,8 @@ def numbers(run):
             continue
         if os.environ.get("TOY_FAILS_AT") == str(i):
             raise RuntimeError("power cut")
+        if os.environ.get("TOY_IS_KILLED_AT") == str(i):
+            os.kill(os.getpid(), 9)
         (run.build.path / f"{i}.txt").write_text(str(i * run.settings.step))
         run.build.mark_done(str(i))
     return {"count": run.settings.count}

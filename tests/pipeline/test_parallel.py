@@ -17,6 +17,7 @@ from cache.store import Store
 from pipeline.inline import run_inline
 from pipeline.parallel import _ready
 from pipeline.plan import Plan, Step
+from scene.errors import InputError
 from stages.stage import Runtime
 
 SILENT = Console(quiet=True)
@@ -54,7 +55,7 @@ def test_what_is_cached_needs_no_worker(toy: SimpleNamespace, tmp_path: Path, mo
 
 
 def test_a_fault_ends_the_run_and_what_is_done_stays(
-    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path / "cache")
     monkeypatch.setenv("TOY_FAILS_AT", "2")
@@ -62,10 +63,22 @@ def test_a_fault_ends_the_run_and_what_is_done_stays(
         run_inline(diamond(toy), store, TWO, SILENT)
     assert not store.artifacts()
     assert not psutil.Process().children(recursive=True) or _no_python_child()
+    assert "Traceback" not in capfd.readouterr().err  # of a worker that only waited
     monkeypatch.delenv("TOY_FAILS_AT")
     outcomes = run_inline(diamond(toy), store, TWO, SILENT)
     assert len(store.artifacts()) == 3
     assert outcomes[-1].built
+
+
+def test_a_worker_killed_from_outside_is_one_clear_line(
+    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "cache")
+    monkeypatch.setenv("TOY_IS_KILLED_AT", "2")
+    with pytest.raises(InputError, match=r"killed from outside.*numbers:1.*run again"):
+        run_inline(diamond(toy), store, TWO, SILENT)
+    monkeypatch.delenv("TOY_IS_KILLED_AT")
+    assert run_inline(diamond(toy), store, TWO, SILENT)[-1].built
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
