@@ -58,8 +58,8 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
                     break  # more may be ready now
             else:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    wall_s = future.result()  # of a killed worker this raises, and `running` still names its step
                     step = running.pop(future)
-                    wall_s = future.result()
                     artifacts = {name: done[name].artifact for name in step.needs}
                     found = execute(step, artifacts, store, runtime)
                     _finish(replace(found, built=True, wall_s=wall_s), done, console)

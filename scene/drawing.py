@@ -82,6 +82,8 @@ def bev_in_camera(
 def draw_points(rgb: Image, pixels: Matrix, depth_m: Matrix, max_depth_m: float = 50.0) -> Image:
     """The image with points (N, 2) as (u, v), coloured by depth (N,): near is warm, far is cool."""
     picture = rgb.copy()
+    if len(pixels) == 0:  # OpenCV has no colours for no values
+        return picture
     height, width = rgb.shape[:2]
     strength = np.clip(255 * (1 - depth_m / max_depth_m), 0, 255).astype(np.uint8)
     colours = cv2.applyColorMap(strength.reshape(-1, 1), cv2.COLORMAP_TURBO)[:, 0, ::-1]

@@ -25,7 +25,6 @@ class Runtime(Settings):
             the inline engine runs several: with Prefect, concurrency is a matter of its workers.
         num_processes: training processes (torchrun); 1 trains in this process. (The batch is split over them.)
         scheduler_address: a Dask scheduler to use; None starts a local cluster.
-        inference_batch_size: images per teacher batch.
         checkpoint_seconds: at most this much training is lost to a kill.
         progress: show progress bars on stderr.
     """
@@ -35,7 +34,6 @@ class Runtime(Settings):
     num_jobs: int = 1
     num_processes: int = 1
     scheduler_address: str | None = None
-    inference_batch_size: int = 8
     checkpoint_seconds: float = 20.0
     progress: bool = True
 

@@ -17,7 +17,7 @@ from pipeline.table import STAGES
 from tests.end_to_end.program import BEVPRIOR, Run, environment
 
 pytestmark = pytest.mark.timeout(400)
-NOT_IN_THE_DEMO = {"teacher", "look"}
+NOT_IN_THE_DEMO = {"teacher", "backbone", "look"}
 
 
 @pytest.fixture(scope="module")

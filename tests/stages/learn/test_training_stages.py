@@ -13,8 +13,8 @@ from scene.frames import FrameIndex
 from stages.learn import evaluate, finetune, pretrain
 from stages.learn.evaluate import EvaluateSettings
 from stages.stage import Runtime
-from tests.contracts.stage import check_changed_setting, check_rerun_does_nothing, check_schema
-from tests.flat_world import GRID, SCHEMA, run_stage, write_dataset
+from tests.contracts.stage import check_schema
+from tests.flat_world import GRID, SCHEMA, run_stage
 from tests.trainer import tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -103,22 +103,6 @@ def test_key_of_an_arm_holds_only_what_plays_a_part_in_it():
     )
     other = tiny.finetune_settings(init="pretrained", keep_objective_weight=0.3)
     assert other.canonical() != kept.canonical()
-
-
-def recipe(root, **changes):
-    dataset_root = root.parent / "dataset"
-    artifacts = write_dataset(dataset_root, num_scenes=2, frames_per_scene=2)
-    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(steps=1, batch_size=1, log_every=1), **changes)
-    inputs = needed(artifacts, pretrain.STAGE, settings)
-    return run_stage(Store(root), pretrain.STAGE, settings, inputs, dataset_root / "data", RUNTIME)
-
-
-def test_rerun_does_nothing(tmp_path):
-    check_rerun_does_nothing(recipe, tmp_path)
-
-
-def test_changed_setting_new_key(tmp_path):
-    check_changed_setting(recipe, tmp_path, seed=1)
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not(dataset, trained, tmp_path):

@@ -55,7 +55,7 @@ def test_the_statistics_count_every_pixel(inputs, tmp_path):
 
 def test_two_processes_write_the_same_bytes_as_one(inputs, tmp_path):
     alone, _ = recipe(tmp_path / "one", inputs=inputs)
-    together, _ = recipe(tmp_path / "two", runtime={"num_workers": 2, "inference_batch_size": 3}, inputs=inputs)
+    together, _ = recipe(tmp_path / "two", runtime={"num_workers": 2}, inputs=inputs)
     assert together.manifest.provenance["recorded"]["workers"] == 2
     assert together.output_digest == alone.output_digest
 

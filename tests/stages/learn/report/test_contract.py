@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from cache.store import Store
+from stages.learn import evaluate, report
+from stages.learn.report import Arm, ReportSettings
+from stages.stage import Runtime
+from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
+from tests.flat_world import GRID, SCHEMA, run_stage, write_dataset
+from tests.trainer import tiny
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+RUNTIME = Runtime(progress=False, device="cpu")
+ARM = Arm(name="untrained", title="Untrained", label_fraction=0.0, pretrained=False)
+SETTINGS = ReportSettings(
+    title="A report", grid=GRID, label_schema=SCHEMA, arms=(ARM,), showcase="untrained", num_frames=1
+)
+
+
+def recipe(root, **changes):
+    """The report of one untrained model."""
+    folder = root.with_name(f"{root.name}-dataset")  # its own: equal runs change equal files
+    artifacts = write_dataset(folder, num_scenes=2, frames_per_scene=2)
+    store, data_root = Store(root), folder / "data"
+    settings = evaluate.EvaluateSettings(model=tiny.MODEL, grid=GRID, label_schema=SCHEMA)
+    roles = [role for role in evaluate.STAGE.inputs if role in artifacts]
+    scored = run_stage(store, evaluate.STAGE, settings, {r: artifacts[r] for r in roles}, data_root, RUNTIME)[0]
+    inputs = {role: artifacts[role] for role in report.STAGE.inputs if role in artifacts}
+    inputs["evaluate:untrained:0"] = scored
+    return run_stage(store, report.STAGE, SETTINGS.model_copy(update=changes), inputs, data_root, RUNTIME)
+
+
+def test_contract(tmp_path):
+    check_rerun_does_nothing(recipe, tmp_path)
+    check_changed_setting(recipe, tmp_path, title="Another title", num_frames=2)
+    artifact, _ = recipe(tmp_path / "cache")
+    check_schema(artifact, {})
+    assert set(artifact.manifest.files) == {"index.html", "summary.json"}
+    assert set(json.loads((artifact.path / "summary.json").read_text())) == {"untrained"}
+
+
+def test_kill_and_resume(tmp_path):
+    check_kill_and_resume(recipe, tmp_path, num_kills=2)
