@@ -54,9 +54,9 @@ def run(
             request.load()  # a fault of the configuration is told before a server is started
             for name, value in OFFLINE.items():
                 os.environ.setdefault(name, value)
-            from pipeline.flows import run_experiment
+            from pipeline.flows import run_here
 
-            store, keys = Store(request.cache_folder), run_experiment(request)
+            store, keys = Store(request.cache_folder), run_here(request)
             rows = [{"step": step, **describe(store.find(key))} for step, key in keys.items()]
         else:
             from pipeline.session import run_and_report

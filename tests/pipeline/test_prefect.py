@@ -143,3 +143,17 @@ def test_a_deployment_runs_in_the_checkout_and_its_form_is_the_request(environme
         "cache",
         "skip_bad_frames",
     }
+
+
+def test_bad_input_is_one_line_and_a_state_by_that_name(environment: dict[str, str], tmp_path: Path) -> None:
+    root = f"data.root={tmp_path / 'nowhere'}"
+    command = ("run", "nuscenes", "--engine", "prefect", "--until", "index", "--set", root, "--cache", tmp_path / "c")
+    done = subprocess.run(
+        [BIN / "bevprior", *command], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("bevprior: ")]
+    (run,) = post(environment, "/flow_runs/filter", {"flow_runs": {"state": {"name": {"any_": ["BadInput"]}}}})
+    assert "nowhere" in line
+    assert run["state"]["message"] == line.removeprefix("bevprior: ")  # type: ignore[index]
