@@ -11,10 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pipeline.execute import Outcome, execute
 from pipeline.keys import keyed
 from pipeline.plan import Plan, Step
 from scene.errors import InputError
+from stages.interrupts import interrupts_held
 from stages.stage import Runtime
 
 GRACE_S = 15.0
@@ -51,7 +51,7 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
             for step in _ready(plan, done, {s.name for s in running.values()}):
                 artifacts = {name: done[name].artifact for name in step.needs}
                 if store.get(keyed(step, artifacts).spec.key) is None:
-                    with _interrupts_held():  # the new worker starts deaf to them, until it can answer
+                    with interrupts_held():  # the new worker starts deaf to them, until it can answer
                         running[pool.submit(_work, step, artifacts, store.root, runtime)] = step
                 else:
                     _finish(execute(step, artifacts, store, runtime), done, console)
@@ -90,16 +90,6 @@ def _ready(plan: Plan, done: Container[str], running: Container[str]) -> list[St
 def _finish(outcome: Outcome, done: dict[str, Outcome], console: Console) -> None:
     done[outcome.step.name] = outcome
     console.print(step_line(outcome))
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """SIGINT waits; processes started meanwhile inherit that."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _at_work = threading.Event()

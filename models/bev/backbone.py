@@ -2,6 +2,7 @@
 
 import functools
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from transformers import (
     SwinBackbone,
     SwinConfig,
 )
+from transformers.utils import logging
 
 from models.bev.config import BackboneConfig, BackboneShape
 from models.bev.source import WHAT
@@ -87,6 +89,8 @@ def _load_pretrained(config: BackboneConfig, out_features: list[str]) -> Any:
     assert config.pretrained is not None, "either shape or pretrained"
     name = local_folder(config.pretrained, WHAT) or config.pretrained
     fix = "give a hub name or a local folder with config.json and model.safetensors"
+    if isinstance(name, Path):
+        logging.disable_progress_bar()  # worth its line for a download only
     try:
         published = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=False)
         if published.model_type != config.kind:

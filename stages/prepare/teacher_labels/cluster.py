@@ -11,6 +11,7 @@ import torch
 from distributed import Client, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
 
 from scene.errors import InputError
+from stages.interrupts import interrupts_held
 from stages.prepare.teacher_labels.labelling import Labeller, Receipt, Shard
 from stages.stage import Runtime
 
@@ -96,19 +97,18 @@ def _client(runtime: Runtime, shards: Sequence[Shard], resources: dict[str, int]
     # A single worker is a thread of this process: starting a process and importing torch in it takes longer than a
     # small job. Its one task at a time runs the same code.
     quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.system-monitor.disk": False}
-    with (
-        dask.config.set(quiet),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=workers > 1,
-            protocol="tcp://",
-            host="127.0.0.1",  # without it the workers' diagnostic pages are open to the network
-            dashboard_address="127.0.0.1:0",  # None would take port 8787, and warn where that is in use
-            memory_limit=0,
-            resources=resources,
-            silence_logs=logging.CRITICAL,  # a failed task raises here; its traceback on stderr would come twice
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    with dask.config.set(quiet):
+        with interrupts_held():  # the cluster ends with this process, in order
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=workers > 1,
+                protocol="tcp://",
+                host="127.0.0.1",  # without it the workers' diagnostic pages are open to the network
+                dashboard_address="127.0.0.1:0",  # None would take port 8787, and warn where that is in use
+                memory_limit=0,
+                resources=resources,
+                silence_logs=logging.CRITICAL,  # a failed task raises here; its traceback would come twice
+            )
+        with cluster, Client(cluster) as client:
+            yield client
