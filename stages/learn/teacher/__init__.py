@@ -17,8 +17,8 @@ class TeacherTrainingSettings(RecipeSettings):
 
     network: EmbeddedTeacherSettings = EmbeddedTeacherSettings()
     image_hw_px: tuple[int, int] = (192, 384)
-    per_pixel: PhaseSettings = PhaseSettings(steps=1600, learning_rate=1.5e-3)
-    universal: PhaseSettings = PhaseSettings(steps=1200, learning_rate=4e-4)
+    per_pixel: PhaseSettings = PhaseSettings(steps=3500, learning_rate=1.5e-3)
+    universal: PhaseSettings = PhaseSettings(steps=2500, learning_rate=4e-4)
 
 
 STAGE = Stage(
