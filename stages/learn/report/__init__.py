@@ -44,7 +44,7 @@ class ReportSettings(Settings):
 
 STAGE = Stage(
     name="report",
-    version=1,
+    version=2,
     settings=ReportSettings,
     inputs=("index", "geometry", "teacher_labels", "bev_labels", "evaluate:*"),
     entry="stages.learn.report.run:run",
