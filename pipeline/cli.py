@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 EXIT_INTERRUPTED = 130
+WIDTH = 140
 OFFLINE = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 """Prefect reads these when it is imported; without them its server reports usage."""
 
@@ -48,7 +49,7 @@ def run(
 ) -> None:
     """Run an experiment; what is cached is not run again."""
     request = _request(config, until, overrides, cache, skip_bad_frames)
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = _console(stderr=as_json)
     try:
         if engine == "prefect":
             request.load()  # a fault of the configuration is told before a server is started
@@ -89,7 +90,7 @@ def plan(
     if as_json:
         _print_json([vars(status) for status in statuses])
     else:
-        Console(soft_wrap=True).print(plan_table(statuses))
+        _console().print(plan_table(statuses))
 
 
 @app.command("ls")
@@ -102,7 +103,7 @@ def list_artifacts(cache: Cache = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(rows)
     else:
-        Console(soft_wrap=True).print(artifact_table(rows), f"\n{len(rows)} artifacts in {store.root}")
+        _console().print(artifact_table(rows), f"\n{len(rows)} artifacts in {store.root}")
 
 
 @app.command()
@@ -140,6 +141,14 @@ def _request(
     return ExperimentRequest(
         config=config, until=until, overrides=tuple(overrides or ()), cache=cache, skip_bad_frames=skip_bad_frames
     )
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A table that goes to a file or a pipe is not squeezed into 80 columns."""
+    console = Console(stderr=stderr, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDTH
+    return console
 
 
 def _print_json(value: Any) -> None:
