@@ -108,6 +108,25 @@ def open_arrays(path: Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     return zarr.open_group(ArtifactStore(path, artifact), mode="r", use_consolidated=False)
 
 
+def chunk_files(path: Path, span: slice) -> list[Path]:
+    """The files that hold elements `span` along the first axis, of every array of the group at `path`.
+
+    Raises:
+        ValueError: if one of them also holds elements outside `span`: a file has one writer.
+    """
+    files: list[Path] = []
+    for metadata_file in sorted(path.rglob(METADATA_FILE)):
+        metadata = json.loads(metadata_file.read_bytes())
+        if metadata["node_type"] != "array":
+            continue
+        length, step = metadata["shape"][0], metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+        stop = min(span.stop, length)
+        if span.start % step or (stop % step and stop != length):
+            raise ValueError(f"elements {span.start}:{span.stop} are no whole files of {metadata_file.parent}")
+        files += [metadata_file.parent / "c" / str(index) for index in range(span.start // step, -(-stop // step))]
+    return files
+
+
 class ArtifactStore(LocalStore):  # type: ignore[misc]
     """A read-only Zarr store in an artifact, for which a listed file that is gone or cut short is an error."""
 

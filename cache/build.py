@@ -1,75 +1,68 @@
-"""A build in progress: a folder to write into, markers of what is done, and the commit."""
+"""A build in progress: a folder to write into, receipts for what is done, and the commit."""
 
-import json
 import os
-import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote
+from typing import Any, Protocol
 
 from cache.cost import Cost, CostMeter
-from cache.durable import remove_partials, sha256_of, sync_filesystem, sync_folder, write_atomically
+from cache.durable import remove_partials, sha256_of
 from cache.keys import KeySpec, normalise
-from cache.manifest import MANIFEST_FILE, Artifact, FileEntry, Manifest
+from cache.leases import Owner
+from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest
 from cache.provenance import describe_environment
 from cache.schema import describe_arrays
 from cache.sources import source_digest, source_files
+from cache.units import POLL_S, Units
+from cache.work import Receipt, Work
+from scene.errors import InputError
 
 
-class WorkFolder:
-    """The folder of one unfinished build: `data/` becomes the artifact, `.progress/` is what we know about it."""
+class ArtifactMadeError(Exception):
+    """Another process finished the artifact that this one works on. `Store.get_or_build` handles it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.data = path / "data"
-        self.markers = path / ".progress" / "done"
-        self._state_file = path / ".progress" / "state.json"
-        self._discarded = path.with_name(f"{path.name}.discarded")
 
-    def create(self) -> None:
-        """Makes the folders; clears away what killed attempts left half-written or half-removed."""
-        shutil.rmtree(self._discarded, ignore_errors=True)
-        if not self.data.exists():  # committed, then killed: these markers speak of an artifact, not of this folder
-            shutil.rmtree(self.path, ignore_errors=True)
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.markers.mkdir(parents=True, exist_ok=True)
-        remove_partials(self.path)
-        (self.data / MANIFEST_FILE).unlink(missing_ok=True)
+class Place(Protocol):
+    """Where the files of a build go: nowhere else on a local disk, to a bucket from a machine that may vanish."""
 
-    def remove(self) -> None:
-        """Removes the folder at one instant: no markers may outlive the data that they speak of."""
-        with suppress(FileNotFoundError):
-            self.path.rename(self._discarded)
-        shutil.rmtree(self._discarded, ignore_errors=True)
+    def keep(self, files: Mapping[str, FileEntry]) -> None:
+        """Returns once these files of the work folder survive a power cut."""
 
-    def state(self) -> dict[str, Any]:
-        """What the attempts so far wrote down; empty where nothing readable is there."""
-        try:
-            state: dict[str, Any] = json.loads(self._state_file.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return state
+    def has(self, files: Mapping[str, FileEntry]) -> bool:
+        """Whether these files, which some process kept, are still there with their sizes."""
 
-    def save_state(self, state: Mapping[str, Any]) -> None:
-        """Replaces the state. Not synced: losing it costs a line of provenance, no work."""
-        write_atomically(self._state_file, json.dumps(state).encode(), durable=False)
+    def gather(self, files: Mapping[str, FileEntry]) -> None:
+        """Returns once these files, which some process kept, are in the work folder."""
 
-    def marker(self, unit: str) -> Path:
-        """The marker file of a unit of work."""
-        return self.markers / f"{quote(unit, safe='')}.done"
+    def publish(self, manifest: Manifest) -> Artifact:
+        """Makes the artifact out of the work folder; it exists from one instant on."""
 
-    def done_units(self) -> list[str]:
-        """Names of the units that are done, sorted."""
-        if not (self.data.exists() and self.markers.exists()):
-            return []
-        return sorted(unquote(marker.stem) for marker in self.markers.iterdir())
+    def find(self) -> Artifact | None:
+        """The artifact, if it is there already."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a build makes.
+
+    Attributes:
+        spec: what decides the content.
+        parents: key of the input artifact by role.
+        sources: packages whose source is kept in the provenance.
+        origin: JSON values that tell a repair how to make it again; never part of the key.
+    """
+
+    spec: KeySpec
+    parents: Mapping[str, str]
+    sources: tuple[str, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Build:
@@ -77,53 +70,69 @@ class Build:
 
     Attributes:
         path: write here. Whatever lies here at the commit is the artifact.
-        artifact: None until there is one: set by `commit`, or from the start where another process finished the same
-            key while this one waited for it.
+        artifact: None until there is one: set by `commit`, or where another process finished the same key meanwhile.
     """
 
-    def __init__(
-        self,
-        work: WorkFolder,
-        spec: KeySpec,
-        parents: Mapping[str, str],
-        sources: Sequence[str],
-        publish: Callable[[Path], Artifact],
-        meter: CostMeter,
-    ) -> None:
+    def __init__(self, task: Task, work: Work, place: Place, owner: Owner, meter: CostMeter) -> None:
         self.path = work.data
         self.artifact: Artifact | None = None
-        self._work, self._spec, self._parents, self._sources = work, spec, dict(parents), tuple(sources)
-        self._publish, self._meter, self._lock = publish, meter, threading.Lock()
-        state = work.state()
-        self._total: int | None = state.get("total")
-        self._recorded: dict[str, Any] = state.get("recorded", {})
-        self._earlier = [Cost(**cost) for cost in state.get("attempts", [])]
-        self._source_digest = source_digest(sources)
-        if state.get("source_digest", self._source_digest) != self._source_digest:
+        self._task, self._work, self._place, self._owner, self._meter = task, work, place, owner, meter
+        self._lock = threading.Lock()
+        self._recorded: dict[str, Any] = {}
+        self._done: set[str] = set()
+        self._claimed_at_s: dict[str, float] = {}
+        self._leads = False
+        self._source_digest = source_digest(task.sources)
+        earlier = list(work.attempts())
+        self._attempt = f"{len(earlier):06d}-{owner.id}"
+        if any(attempt["source_digest"] != self._source_digest for _, attempt in earlier):
             what = "goes on from units made by another state of the source under the same version"
-            print(f"warning: {spec.stage} {spec.key[:12]} {what}", file=sys.stderr)
+            print(f"warning: {task.spec.stage} {task.spec.key[:12]} {what}", file=sys.stderr)
 
     @property
     def done_units(self) -> list[str]:
-        """Names of the units that are done, by this attempt or an earlier one."""
+        """Names of the units that are done, by this process or another, now or earlier."""
         return self._work.done_units()
 
     def is_done(self, unit: str) -> bool:
-        """Whether `unit` was marked done, by this attempt or an earlier one."""
-        return self._work.marker(unit).exists()
+        """Whether `unit` is done, and what it wrote still there."""
+        if unit not in self._done:
+            receipt = self._work.receipt(unit)
+            if receipt is None:
+                return False
+            if not self._place.has(receipt.files):
+                self._work.forget(unit)
+                return False
+            self._done.add(unit)
+        return True
 
-    def mark_done(self, unit: str) -> None:
-        """Says that everything `unit` writes is written. Survives a kill and a power cut, with the data behind it."""
-        sync_filesystem(self.path)  # the data first, by whichever process it was written
-        marker = self._work.marker(unit)
-        os.close(os.open(marker, os.O_CREAT | os.O_WRONLY, 0o644))
-        sync_folder(marker.parent)
+    def units(self, names: Iterable[str]) -> Units:
+        """The units of this artifact, to be claimed one by one; see `Units`."""
+        names = list(names)
+        self.expect(len(names))
+        return Units(names, self.is_done, self._claim, self.lead)
+
+    def mark_done(self, unit: str, files: Iterable[Path | str]) -> None:
+        """Says that everything `unit` writes is written: these files, and all files below these folders.
+
+        They are hashed here, once, and survive a kill and a power cut from here on.
+
+        Raises:
+            LeaseLostError: if others took this process for dead.
+            FileNotFoundError: for a path that is not there.
+        """
+        entries = _hash_files(self.path, _below(self.path, files))
+        self._owner.check()
+        self._place.keep(entries)
+        wall_s = time.monotonic() - self._claimed_at_s.pop(unit, time.monotonic())
+        self._work.put_receipt(unit, Receipt(entries, round(wall_s, 3)))
+        self._done.add(unit)
+        self._owner.release(self._work.claim_of(unit))
         self._save()
 
     def expect(self, total_units: int) -> None:
         """Says how many units there will be, so that others can be told how far the build is."""
-        self._total = total_units
-        self._save()
+        self._work.put_total(total_units)
 
     def record(self, **values: Any) -> None:
         """Keeps JSON values in the manifest's provenance (`recorded`), also over a kill; the last value of a name wins.
@@ -136,6 +145,30 @@ class Build:
             self._recorded.update(plain)
         self._save()
 
+    def lead(self) -> None:
+        """Returns once this process alone is to finish the artifact.
+
+        Until then another one leads; if it finishes, this one raises, if it dies, this one takes over. The files of
+        units that others did are in `path` when this returns.
+
+        Raises:
+            ArtifactMadeError: the other process finished.
+        """
+        if self._leads:
+            return
+        told = False
+        while not self._owner.claim(self._work.lead):
+            self._raise_if_made()
+            if not told:
+                stage, key = self._task.spec.stage, self._task.spec.key[:12]
+                print(f"{stage} {key} is being finished by another process: waiting", file=sys.stderr)
+                told = True
+            time.sleep(POLL_S)
+        self._raise_if_made()
+        self._leads = True
+        receipts = [self._work.receipt(unit) for unit in self.done_units]
+        self._place.gather({path: entry for receipt in receipts if receipt for path, entry in receipt.files.items()})
+
     def commit(self, statistics: Mapping[str, Any] | None = None, schema: Mapping[str, Any] | None = None) -> Artifact:
         """Makes the artifact out of what lies in `path`. It exists after the one rename at the end and not before.
 
@@ -146,78 +179,121 @@ class Build:
         Raises:
             InputError, TypeError: for statistics that are no JSON values.
             ValueError: if `path` holds a link, a special file, or a file named as the manifest.
+            InputError: if a file is not as it was when its unit was marked done.
+            ArtifactMadeError, LeaseLostError: if another process finished, or is about to.
         """
         if self.artifact is not None:
             return self.artifact
         plain_statistics = normalise(statistics or {}, "statistics")
+        self.lead()
+        self._owner.check()
         remove_partials(self.path)
-        sync_filesystem(self.path)
-        files = _hash_files(self.path)
+        for name in (MANIFEST_FILE, MANIFEST_COPY):  # of a commit that was killed
+            (self.path / name).unlink(missing_ok=True)
+        files, wall_s = self._all_files()
         manifest = Manifest(
-            self._spec,
-            self._parents,
+            self._task.spec,
+            dict(self._task.parents),
             files,
             normalise(describe_arrays(self.path) if schema is None else schema, "schema"),
             plain_statistics,
-            self._provenance(),
+            self._provenance(wall_s),
         )
-        write_atomically(self.path / MANIFEST_FILE, manifest.to_json().encode())
-        self.artifact = self._publish(self.path)
+        self.artifact = self._place.publish(manifest)
         return self.artifact
 
     def close(self) -> None:
         """Ends the attempt: what it cost is written down for the next one, unless the artifact is there."""
         if self.artifact is None:
             with suppress(OSError):  # a full disk; what ended the attempt matters more
+                for unit in list(self._claimed_at_s):
+                    self._owner.release(self._work.claim_of(unit))
                 self._save()
+                self._owner.release(self._work.lead)
+
+    def _claim(self, unit: str) -> bool:
+        claim = self._work.claim_of(unit)
+        if unit in self._claimed_at_s or not self._owner.claim(claim):  # a claim of one's own holds for one taker
+            return False
+        if self.is_done(unit):
+            self._owner.release(claim)
+            return False
+        self._raise_if_made()  # the receipts go when the artifact is there
+        self._claimed_at_s[unit] = time.monotonic()
+        return True
+
+    def _raise_if_made(self) -> None:
+        self.artifact = self._place.find()
+        if self.artifact is not None:
+            raise ArtifactMadeError
+
+    def _all_files(self) -> tuple[dict[str, FileEntry], dict[str, float]]:
+        """Every file with its unit, hashed now unless its unit was; and the seconds of each unit."""
+        files: dict[str, FileEntry] = {}
+        wall_s: dict[str, float] = {}
+        for unit in self.done_units:
+            receipt = self._work.receipt(unit)
+            if receipt is None or not self._place.has(receipt.files):
+                self._work.forget(unit)
+                fix = "run again: this unit is computed anew"
+                raise InputError("files changed after their unit was done", where=f"{self.path}, {unit}", fix=fix)
+            wall_s[unit] = receipt.wall_s
+            files |= {path: replace(entry, unit=unit) for path, entry in receipt.files.items()}
+        found = _below(self.path, [self.path])
+        unclaimed = [file for file in found if file.relative_to(self.path).as_posix() not in files]
+        rest = _hash_files(self.path, unclaimed)
+        self._place.keep(rest)
+        return files | rest, wall_s
 
     def _save(self) -> None:
         with self._lock:
-            attempts = [asdict(cost) for cost in (*self._earlier, self._meter.read())]
-            state = {"total": self._total, "recorded": self._recorded, "attempts": attempts}
-            self._work.save_state({**state, "source_digest": self._source_digest})
+            content = {
+                "cost": asdict(self._meter.read()),
+                "recorded": self._recorded,
+                "source_digest": self._source_digest,
+            }
+            self._work.put_attempt(self._attempt, content)
 
-    def _provenance(self) -> dict[str, Any]:
-        cost = sum(self._earlier, self._meter.read(fresh=True))
+    def _provenance(self, unit_wall_s: Mapping[str, float]) -> dict[str, Any]:
+        earlier = [content for name, content in self._work.attempts() if not name.endswith(self._attempt)]
+        cost = sum((Cost(**attempt["cost"]) for attempt in earlier), self._meter.read(fresh=True))
+        recorded = {name: value for attempt in earlier for name, value in attempt["recorded"].items()}
         return {
             **describe_environment(),
+            "origin": normalise(self._task.origin, "origin"),
             "source_digest": self._source_digest,
-            "sources": source_files(self._sources),
-            "cost": {"attempts": len(self._earlier) + 1, **asdict(cost)},
-            "units": len(self.done_units),
-            "recorded": self._recorded,
+            "sources": source_files(self._task.sources),
+            "cost": {"attempts": len(earlier) + 1, **asdict(cost)},
+            "units": len(unit_wall_s),
+            "unit_wall_s": dict(unit_wall_s),
+            "recorded": recorded | self._recorded,
         }
 
 
-@contextmanager
-def open_build(
-    path: Path,
-    spec: KeySpec,
-    parents: Mapping[str, str],
-    sources: Sequence[str],
-    publish: Callable[[Path], Artifact],
-) -> Iterator[Build]:
-    """A new attempt at the build in folder `path`, which the caller has locked."""
-    work = WorkFolder(path)
-    work.create()
-    with CostMeter() as meter:
-        build = Build(work, spec, parents, sources, publish, meter)
-        try:
-            yield build
-        finally:
-            build.close()
+def _below(root: Path, paths: Iterable[Path | str]) -> list[Path]:
+    """The plain files among `paths` (absolute, or relative to `root`) and below the folders among them, sorted."""
+    found: set[Path] = set()
+    for path in (root / given for given in paths):
+        for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+            mode = file.lstat().st_mode
+            relative = file.relative_to(root).as_posix()
+            if stat.S_ISDIR(mode):
+                continue
+            if not stat.S_ISREG(mode) or relative in (MANIFEST_FILE, MANIFEST_COPY):
+                raise ValueError(f"an artifact holds plain files only, and none named {MANIFEST_FILE}: {file}")
+            found.add(file)
+    return sorted(found)
 
 
-def _hash_files(folder: Path) -> dict[str, FileEntry]:
-    """Every file below `folder` with its size and digest; hashing releases the interpreter lock, so threads help."""
-    paths = []
-    for path in sorted(folder.rglob("*")):
-        mode = path.lstat().st_mode
-        relative = path.relative_to(folder).as_posix()
-        if not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or relative == MANIFEST_FILE):
-            raise ValueError(f"an artifact holds plain files only, and none named {MANIFEST_FILE}: {path}")
-        if stat.S_ISREG(mode):
-            paths.append(path)
+def _hash_files(root: Path, files: Sequence[Path]) -> dict[str, FileEntry]:
+    """Size and digest of each file by its path below `root`; hashing releases the interpreter lock, so threads help."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        entries = pool.map(lambda path: FileEntry(path.stat().st_size, sha256_of(path)), paths)
-        return {path.relative_to(folder).as_posix(): entry for path, entry in zip(paths, entries, strict=True)}
+        entries = list((pool.map if len(files) >= _WORTH_THREADS else map)(_entry, files))
+    return {file.relative_to(root).as_posix(): entry for file, entry in zip(files, entries, strict=True)}
+
+
+def _entry(file: Path) -> FileEntry:
+    return FileEntry(file.stat().st_size, sha256_of(file))
+
+
+_WORTH_THREADS = 16

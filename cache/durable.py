@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 PARTIAL = ".partial"
@@ -36,11 +37,27 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync_filesystem(folder: Path) -> None:
-    """Makes everything written so far to the file system of `folder` durable, whichever process wrote it.
+def sync_files(root: Path, files: Collection[str]) -> None:
+    """Makes these files below `root`, and their names, durable, whichever process wrote them."""
+    if len(files) > WORTH_ONE_CALL:
+        _sync_filesystem(root)
+        return
+    for file in files:
+        descriptor = os.open(root / file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    for folder in {folder for file in files for folder in (root / file).parents if folder.is_relative_to(root)}:
+        sync_folder(folder)
 
-    One call for any number of files: the store does not know which files a unit of work wrote.
-    """
+
+WORTH_ONE_CALL = 32
+"""From so many files on, syncing the whole file system is quicker than syncing one after the other."""
+
+
+def _sync_filesystem(folder: Path) -> None:
+    """Makes everything written so far to the file system of `folder` durable, whichever process wrote it."""
     try:
         syncfs = ctypes.CDLL(None, use_errno=True).syncfs
     except AttributeError:  # not Linux

@@ -79,9 +79,7 @@ class Owner:
             if not self.is_dead(holder):
                 return False
         try:
-            self._objects.put(
-                name, self.id.encode(), expect=ABSENT if found is None else found.version, durable=False
-            )
+            self._objects.put(name, self.id.encode(), expect=ABSENT if found is None else found.version, durable=False)
         except ConflictError:
             return False
         return True
@@ -129,7 +127,7 @@ class Owner:
 def living_owners(objects: Objects) -> set[str]:
     """Owners with a record, those excepted whose process is known to have ended. A silent one counts as alive."""
     living = set()
-    for name, _ in objects.list(OWNERS):
+    for name, _ in objects.scan(OWNERS):
         found = objects.read(name)
         if found is not None and not has_ended(found):
             living.add(name.removeprefix(f"{OWNERS}/").removesuffix(".json"))
@@ -182,7 +180,7 @@ def _machine() -> str | None:
     """This boot of this machine and this namespace of process numbers; None where that cannot be told."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return None
 

@@ -2,26 +2,46 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from cache.documents import digest_of, seal
 from cache.keys import KEY, KeySpec
 from scene.errors import InputError
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 MANIFEST_FILE = "manifest.json"
-RECOMPUTE = "delete that folder and run again: it is computed anew"
+MANIFEST_COPY = "manifest.copy.json"
+"""Holds the same bytes, so that damage to either can be mended."""
+RECOMPUTE = "`bevprior verify` tells more"
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of an artifact: its size and the SHA-256 of its bytes."""
+    """One file of an artifact.
+
+    Attributes:
+        bytes: its size.
+        sha256: of its bytes, hexadecimal.
+        unit: the unit of work that wrote it, "" for what the stage wrote at its end. Never part of a digest.
+    """
 
     bytes: int
     sha256: str
+    unit: str = ""
+
+
+def is_whole(file: Path, entry: FileEntry) -> bool:
+    """Whether it is a plain file of the listed size. Says nothing about its bytes."""
+    try:
+        state = file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size == entry.bytes
 
 
 def digest_of_files(files: Mapping[str, FileEntry]) -> str:
@@ -61,8 +81,8 @@ class Manifest:
         """Digest of the content alone; see `digest_of_files`."""
         return digest_of_files(self.files)
 
-    def to_json(self) -> str:
-        """The text of manifest.json."""
+    def to_json(self) -> bytes:
+        """The bytes of manifest.json."""
         document: dict[str, Any] = {
             "format": MANIFEST_FORMAT,
             "key": self.key,
@@ -74,11 +94,10 @@ class Manifest:
             "provenance": self.provenance,
             "files": {path: asdict(self.files[path]) for path in sorted(self.files)},
         }
-        document["sha256"] = _digest_of_document(document)
-        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+        return seal(document, indent=1)
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> Self:
+    def from_json(cls, text: bytes, where: str) -> Self:
         """Parses and checks manifest.json; `where` is named in errors.
 
         Raises:
@@ -87,11 +106,12 @@ class Manifest:
         """
         try:
             document = json.loads(text)
-            if document["format"] > MANIFEST_FORMAT:
-                what = f"cache written by a newer version (manifest format {document['format']})"
-                raise InputError(what, where=where, fix="upgrade this program or use another cache folder")
+            if document["format"] != MANIFEST_FORMAT:
+                whose = "a newer" if document["format"] > MANIFEST_FORMAT else "an older"
+                what = f"cache written by {whose} version (manifest format {document['format']})"
+                raise InputError(what, where=where, fix="use that version, or another cache folder")
             spec = document["spec"]
-            agrees = document.pop("sha256") == _digest_of_document(document)
+            agrees = document.pop("sha256") == digest_of(document)
             manifest = cls(
                 KeySpec(spec["stage"], spec["version"], spec["settings"], spec["inputs"], spec["external"]),
                 document["parents"],
@@ -108,10 +128,6 @@ class Manifest:
         if not agrees:
             raise InputError("manifest does not agree with its own digests", where=where, fix=RECOMPUTE)
         return manifest
-
-
-def _digest_of_document(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def check_relative(path: str, where: str) -> None:
@@ -152,8 +168,8 @@ class Artifact:
     def read_manifest(path: Path) -> Manifest:
         """The manifest in a folder, whatever the folder's name."""
         try:
-            text = (path / MANIFEST_FILE).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = (path / MANIFEST_FILE).read_bytes()
+        except OSError as error:
             raise InputError("manifest cannot be read", where=str(path), fix=RECOMPUTE) from error
         return Manifest.from_json(text, str(path))
 
@@ -173,13 +189,13 @@ class Artifact:
         """
         for name, entry in self.manifest.files.items():
             file = self.path / name
-            if file.is_symlink() or not file.is_file() or file.stat().st_size != entry.bytes:
+            if not is_whole(file, entry):
                 raise InputError("a file of the artifact is missing or cut short", where=str(file), fix=self.remedy)
 
     @property
     def remedy(self) -> str:
         """What to do about damage."""
-        return f"delete {self.path} and run again: it is computed anew"
+        return f"bevprior repair {self.key[:12]}"
 
     @property
     def key(self) -> str:

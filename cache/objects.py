@@ -58,7 +58,7 @@ class Objects(Protocol):
             ConflictError: if it has another version.
         """
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Name and size in bytes of each object below `prefix/`, sorted by name."""
 
     def folders(self, prefix: str) -> list[str]:
@@ -94,7 +94,7 @@ class LocalObjects:
                 if expect is None:
                     write_atomically(file, data, durable=durable)
                 else:
-                    with _locked(file.parent):
+                    with locked(file.parent):
                         self._check(name, expect)
                         write_atomically(file, data, durable=durable)
                 return _version(data)
@@ -107,13 +107,13 @@ class LocalObjects:
             if expect is None:
                 file.unlink()
                 return
-            with _locked(file.parent):
+            with locked(file.parent):
                 if file.exists():
                     self._check(name, expect)
                     file.unlink()
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """See `Objects.list`."""
+    def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Objects.scan`."""
         yield from sorted(_walk(self.root / prefix, prefix))
 
     def folders(self, prefix: str) -> list[str]:
@@ -151,7 +151,8 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Excludes others that lock the same folder; the operating system gives the lock back if this process dies."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

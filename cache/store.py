@@ -2,7 +2,10 @@
 
     <root>/bevprior-cache.json                  marks the folder as ours, with the number of this layout
     <root>/artifacts/<stage>/<key>/             manifest.json and the artifact's files
-    <root>/tmp/<stage>-<key>/, .lock            a build in progress, and who is at it
+    <root>/tmp/<stage>-<key>/                   a build in progress, see `cache.work.Work`
+    <root>/owners/                              the processes that are at work, see `cache.leases`
+    <root>/pins/, runs/                         what the garbage collector keeps
+    <root>/trash/                               what it is removing
 
 No path, host or time is in a key or manifest's digest: the folder can be moved, copied or mounted elsewhere.
 """
@@ -11,22 +14,26 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cache.build import Build, WorkFolder, open_build
-from cache.durable import sync_folder, write_atomically
+from cache.build import ArtifactMadeError, Build, Place, Task
+from cache.cost import CostMeter
+from cache.durable import sync_files, sync_folder, write_atomically
 from cache.failures import explain_write_errors
 from cache.keys import KEY, KeySpec
-from cache.manifest import MANIFEST_FILE, Artifact
+from cache.leases import LeaseLostError, Owner
+from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest, is_whole
+from cache.objects import LocalObjects, Objects, locked
+from cache.work import Work
 from scene.errors import InputError
 
 __all__ = ["Artifact", "Progress", "Store"]
 
-LAYOUT = 1
+LAYOUT = 2
 MARKER_FILE = "bevprior-cache.json"
 
 
@@ -54,6 +61,8 @@ class Store:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self.name = str(root)
+        self.objects: Objects = LocalObjects(self.root)
         self._artifacts, self._tmp = self.root / "artifacts", self.root / "tmp"
         with explain_write_errors(self.root):
             self._check_root()
@@ -95,58 +104,75 @@ class Store:
         if (artifact := self.get(spec.key)) is not None:
             units = artifact.manifest.provenance.get("units", 0)
             return Progress("cached", units, units)
-        work = WorkFolder(self._work(spec))
+        work = self._work(spec)
         done = len(work.done_units())
         begun = done > 0 or (work.data.exists() and any(work.data.iterdir()))
-        return Progress("partial" if begun else "missing", done, work.state().get("total"))
+        return Progress("partial" if begun else "missing", done, work.total())
 
-    @contextmanager
-    def build(self, spec: KeySpec, parents: Mapping[str, str], *, sources: Sequence[str] = ()) -> Iterator[Build]:
-        """A build of the artifact of `spec`: one process at a time, from where the last attempt stopped.
-
-        A second process waits, and then finds `Build.artifact` set. Leaving the block without a commit, by an
-        exception or a kill, keeps the work.
-
-        Args:
-            spec: what decides the content.
-            parents: key of the input artifact by role, for the same roles as `spec.inputs`.
-            sources: packages whose source is kept in the provenance.
+    def materialise(self, artifact: Artifact) -> Artifact:
+        """The artifact with all its files on this machine.
 
         Raises:
-            ValueError: if the roles of `parents` and `spec.inputs` differ.
+            InputError: if a file is missing or cut short.
+        """
+        artifact.check_complete()
+        return artifact
+
+    @contextmanager
+    def build(self, task: Task) -> Iterator[Build]:
+        """This process's part in making the artifact of `task`, from where earlier attempts stopped.
+
+        Leaving the block without a commit, by an exception or a kill, keeps the work.
+
+        Raises:
+            ValueError: if the roles of `task.parents` and `task.spec.inputs` differ.
+            ArtifactMadeError: if it is there already.
             InputError: for a full disk or lost permission: nothing that looks whole is left.
         """
+        spec, parents = task.spec, task.parents
         if set(parents) != set(spec.inputs):
             raise ValueError(f"{spec.stage}: parents {sorted(parents)} are not the inputs {sorted(spec.inputs)}")
         with explain_write_errors(self.root):
             self._create()
-            with (
-                self._exclusive(spec),
-                open_build(self._work(spec), spec, parents, sources, self._publish) as build,
-            ):
-                build.artifact = self.get(spec.key)
-                yield build
-                if build.artifact is not None:
-                    WorkFolder(self._work(spec)).remove()
-                    # Safe while it is held: whoever waits for it sees that its file is gone, and takes a new one.
-                    self._lock_file(spec).unlink(missing_ok=True)
+            work = self._work(spec)
+            with locked(self._tmp):
+                if self.get(spec.key) is not None:
+                    raise ArtifactMadeError
+                work.create()
+            with Owner(self.objects) as owner, CostMeter() as meter:
+                build = Build(task, work, self._place(task, work), owner, meter)
+                try:
+                    yield build
+                finally:
+                    build.close()
+                    if build.artifact is not None:
+                        with locked(self._tmp):
+                            work.remove()
 
     def get_or_build(
-        self,
-        spec: KeySpec,
-        parents: Mapping[str, str],
-        fill: Callable[[Build], Mapping[str, Any]],
-        *,
-        sources: Sequence[str] = (),
+        self, task: Task, fill: Callable[[Build], Mapping[str, Any]], *, shared: bool = False
     ) -> tuple[Artifact, bool]:
-        """The artifact of `spec` and whether it was there already; if not, `fill` writes it and gives statistics."""
-        if (artifact := self.get(spec.key)) is not None:
-            artifact.check_complete()
-            return artifact, True
-        with self.build(spec, parents, sources=sources) as build:
-            if build.artifact is not None:
-                return build.artifact, True
-            return build.commit(fill(build)), False
+        """The artifact of `task`, and whether another made it.
+
+        Args:
+            task: what to make.
+            fill: writes it and gives statistics.
+            shared: whether `fill` claims its units (`Build.units`), so that several processes can be in it at once;
+                else one is, and the others wait.
+        """
+        while True:
+            if (artifact := self.get(task.spec.key)) is not None:
+                artifact.check_complete()
+                return artifact, True
+            try:
+                with self.build(task) as build:
+                    if not shared:
+                        build.lead()
+                    return build.commit(fill(build)), False
+            except ArtifactMadeError:
+                continue
+            except LeaseLostError as error:
+                print(f"warning: {task.spec.stage} {task.spec.key[:12]}: {error}; joining them again", file=sys.stderr)
 
     def _folders(self, name: str = "*") -> Iterator[Path]:
         """Folders that hold a manifest: these, and no others, are artifacts."""
@@ -154,39 +180,12 @@ class Store:
             if KEY.fullmatch(folder.name) and (folder / MANIFEST_FILE).exists():
                 yield folder
 
-    def _work(self, spec: KeySpec) -> Path:
-        return self._tmp / f"{spec.stage}-{spec.key}"
+    def _work(self, spec: KeySpec) -> Work:
+        name = f"{spec.stage}-{spec.key}"
+        return Work(self.objects, self._tmp / name, name)
 
-    def _lock_file(self, spec: KeySpec) -> Path:
-        return self._tmp / f"{spec.stage}-{spec.key}.lock"
-
-    @contextmanager
-    def _exclusive(self, spec: KeySpec) -> Iterator[None]:
-        """One process per key. The lock is the operating system's: it ends with its process, however that ends."""
-        import filelock  # 40 ms, and only builds need it
-
-        lock = filelock.FileLock(self._lock_file(spec), poll_interval=0.1, fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            print(f"{spec.stage} {spec.key[:12]} is being built by another process: waiting", file=sys.stderr)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _publish(self, data: Path) -> Artifact:
-        """Moves a finished folder to its place by one rename; the folder's own manifest says which."""
-        manifest = Artifact.read_manifest(data)
-        target = self._artifacts / manifest.spec.stage / manifest.key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and not (target / MANIFEST_FILE).exists():
-            shutil.rmtree(target)  # half a copy of an artifact, of no use to anyone
-        if not target.exists():
-            data.rename(target)
-            sync_folder(target.parent)
-        return Artifact.open(target)
+    def _place(self, task: Task, work: Work) -> Place:
+        return LocalPlace(work.data, self._artifacts / task.spec.stage / task.spec.key)
 
     def _check_root(self) -> None:
         marker = self.root / MARKER_FILE
@@ -195,9 +194,10 @@ class Store:
                 layout = json.loads(marker.read_bytes())["layout"]
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError("not the marker of a cache", where=str(marker), fix="name another folder") from error
-            if layout > LAYOUT:
-                fix = "upgrade this program or use another cache folder"
-                raise InputError(f"cache written by a newer version (layout {layout})", where=str(self.root), fix=fix)
+            if layout != LAYOUT:
+                whose = "a newer" if layout > LAYOUT else "an older"
+                fix = "use that version, or another cache folder"
+                raise InputError(f"cache written by {whose} version (layout {layout})", where=str(self.root), fix=fix)
         elif self.root.exists():
             ours = (".", "lost+found", MARKER_FILE)  # hidden files, a new disk, a marker that is just being written
             foreign = not self.root.is_dir() or any(not entry.name.startswith(ours) for entry in self.root.iterdir())
@@ -214,3 +214,37 @@ class Store:
             write_atomically(self.root / MARKER_FILE, json.dumps({"layout": LAYOUT}).encode())
         self._artifacts.mkdir(exist_ok=True)
         self._tmp.mkdir(exist_ok=True)
+
+
+class LocalPlace:
+    """Artifacts beside the work folder, on one file system. See `cache.build.Place`."""
+
+    def __init__(self, data: Path, target: Path) -> None:
+        self._data, self._target = data, target
+
+    def keep(self, files: Mapping[str, FileEntry]) -> None:
+        """Syncs them."""
+        sync_files(self._data, files)
+
+    def has(self, files: Mapping[str, FileEntry]) -> bool:
+        """See `cache.build.Place`."""
+        return all(is_whole(self._data / path, entry) for path, entry in files.items())
+
+    def gather(self, files: Mapping[str, FileEntry]) -> None:
+        """They are where they were written."""
+
+    def publish(self, manifest: Manifest) -> Artifact:
+        """Moves the folder by one rename."""
+        for name in (MANIFEST_COPY, MANIFEST_FILE):
+            write_atomically(self._data / name, manifest.to_json())
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        if self._target.exists() and not (self._target / MANIFEST_FILE).exists():
+            shutil.rmtree(self._target)  # half a copy of an artifact, of no use to anyone
+        if not self._target.exists():
+            self._data.rename(self._target)
+            sync_folder(self._target.parent)
+        return Artifact.open(self._target)
+
+    def find(self) -> Artifact | None:
+        """See `cache.build.Place`."""
+        return Artifact.open(self._target) if (self._target / MANIFEST_FILE).exists() else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cache.build import Build
+from cache.build import Build, Task
 from cache.sources import changed_sources
 from cache.store import Artifact, Store
 from pipeline.keys import keyed
@@ -43,9 +43,17 @@ def execute(step: Step, artifacts: Mapping[str, Artifact], store: Store, runtime
     known = keyed(step, artifacts)
 
     def fill(build: Build) -> Mapping[str, Any]:
-        return step.stage.run(StageRun(step.settings, known.inputs, build, runtime, known.data_root))
+        inputs = {role: store.materialise(artifact) for role, artifact in known.inputs.items()}
+        data_root = step.data_root if step.data_step is None else store.materialise(artifacts[step.data_step]).path
+        return step.stage.run(StageRun(step.settings, inputs, build, runtime, data_root))
 
     parents = {role: artifact.key for role, artifact in known.inputs.items()}
-    artifact, found = store.get_or_build(known.spec, parents, fill, sources=step.stage.sources)
+    origin = {
+        "settings": step.settings.model_dump(mode="json"),
+        "data_root": None if step.data_root is None else str(step.data_root),
+        "data_key": None if step.data_step is None else artifacts[step.data_step].key,
+    }
+    task = Task(known.spec, parents, step.stage.sources, origin)
+    artifact, found = store.get_or_build(task, fill, shared=step.stage.shared)
     changed = changed_sources(artifact.manifest, step.stage.sources) if found else []
     return Outcome(step, artifact, not found, time.monotonic() - start, tuple(changed))

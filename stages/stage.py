@@ -70,6 +70,8 @@ class Stage:
         reads_data: whether it opens files of the data set itself.
         fingerprint: optional "package.module:function" (settings, data_root) -> {name: digest} of what the stage
             reads from outside the cache (dataset tables, teacher weights); the digests join the key.
+        shared: whether the entry function claims its units (`Build.units`), so that several processes may be in it at
+            once; what it does after the last unit, one alone does.
         sources: packages whose source decides the result; a change under an unchanged version is warned about.
     """
 
@@ -81,6 +83,7 @@ class Stage:
     reads_data: bool = False
     fingerprint: str | None = None
     sources: tuple[str, ...] = field(default=())
+    shared: bool = False
 
     def run(self, stage_run: StageRun) -> Mapping[str, Any]:
         """Imports the entry function and calls it."""

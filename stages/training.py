@@ -35,7 +35,7 @@ def run_training(stage_run: StageRun, entry: str) -> dict[str, Any]:
             progress=runtime.progress,
         )
         build.record(num_processes=runtime.num_processes, **run_job(job))
-        build.mark_done(UNIT)
+        build.mark_done(UNIT, [path for path in build.path.iterdir() if path.name != CHECKPOINT_FILE])
     (build.path / CHECKPOINT_FILE).unlink(missing_ok=True)
     return {"last_losses": _last_row(build.path / HISTORY_FILE)}
 

@@ -5,6 +5,7 @@ samples/<CHANNEL>/      JPEG images and .pcd.bin sweeps
 maps/, maps/expansion/  drivable-area masks and vector maps of the locations
 splits.json             scene names by split
 truth/<scene>.npz       exact classes, instances and poses
+scenes/<scene>.json     the scene's own records of the tables
 """
 
 import json
@@ -24,7 +25,7 @@ from synthetic.tables import MAP_FILES, SCENE_TABLES, VERSION, Tables, shared_ta
 from synthetic.town import Town
 
 PARTS = "scenes"
-"""Folder with the records of each scene until `finish_world` joins them."""
+"""Folder with the records of each scene, which `finish_world` joins."""
 MASK_CELL_M = 0.1
 """The devkit reads drivable-area masks at ten pixels per metre."""
 
@@ -36,15 +37,20 @@ def _town(settings: WorldSettings, plan: TownPlan) -> tuple[Town, Surface]:
     return town, Surface.of(town.ground)
 
 
-def write_scene(settings: WorldSettings, plan: ScenePlan, data_root: Path) -> None:
-    """Writes one scene's samples, truth and records. Doing it again writes the same bytes."""
+def write_scene(settings: WorldSettings, plan: ScenePlan, data_root: Path) -> list[str]:
+    """Writes one scene's samples, truth and records; the files, relative to `data_root`.
+
+    Doing it again writes the same bytes.
+    """
     town, surface = _town(settings, plan.town)
     tables = SceneWriter(settings, Drive.start(settings, plan, town, surface), data_root).write()
-    write_json(data_root / PARTS / f"{plan.name}.json", tables)
+    records = f"{PARTS}/{plan.name}.json"
+    write_json(data_root / records, tables)
+    return [records, f"truth/{plan.name}.npz", *(record["filename"] for record in tables["sample_data"])]
 
 
 def finish_world(settings: WorldSettings, data_root: Path) -> None:
-    """Writes tables, maps and splits after every scene of the plan was written, then clears the scenes' own records."""
+    """Writes tables, maps and splits after every scene of the plan was written."""
     scenes = plan_scenes(settings)
     tables: Tables = {table: [] for table in SCENE_TABLES}
     for scene in scenes:

@@ -30,4 +30,5 @@ STAGE = Stage(
     reads_data=True,
     fingerprint="stages.prepare.bev_labels.expansion:fingerprint",
     sources=("stages.prepare.bev_labels", "scene"),
+    shared=True,
 )

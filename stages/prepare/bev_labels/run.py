@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cache.arrays import ArraySpec, create_arrays
+from cache.arrays import ArraySpec, chunk_files, create_arrays
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
@@ -41,16 +41,14 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         towns[name] = TownRaster(stage_run.data_root, name, settings)
     ego_from_global = planar(index.global_from_ego)
     layers = create_arrays(build.path / LABELS_FILE, [array_spec(index.num_frames, settings.grid)])["layers"]
-    starts = range(0, index.num_frames, FRAMES_PER_SHARD)
-    build.expect(len(starts))
-    for start in tqdm(starts, desc="bev labels", unit="shard", disable=quiet, delay=2):
-        unit = f"frames-{start:06d}"
-        if build.is_done(unit):
-            continue
+    starts = {f"frames-{start:06d}": start for start in range(0, index.num_frames, FRAMES_PER_SHARD)}
+    units = build.units(starts)
+    for unit in tqdm(units, "bev labels", units.left_at_start, unit="shard", disable=quiet, delay=2):
+        start = starts[unit]
         frames = range(start, min(start + FRAMES_PER_SHARD, index.num_frames))
         masks = [towns[location[f]].layers(ego_from_global[f]) for f in frames]
         layers[frames.start : frames.stop] = np.stack(masks)
-        build.mark_done(unit)
+        build.mark_done(unit, chunk_files(build.path / LABELS_FILE, slice(frames.start, frames.stop)))
     covered = coverage(layers)
     if covered[MapLayer.DRIVABLE_AREA.name.lower()] == 0:
         raise InputError(

@@ -33,4 +33,5 @@ STAGE = Stage(
     inputs=("index",),
     entry="stages.prepare.geometry.run:run",
     sources=("stages.prepare.geometry", "scene"),
+    shared=True,
 )

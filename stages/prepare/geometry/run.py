@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cache.arrays import ArraySpec, create_arrays
+from cache.arrays import ArraySpec, chunk_files, create_arrays
 from scene.frames import FrameIndex
 from stages.prepare.geometry import GeometrySettings
 from stages.prepare.geometry.cameras import camera_geometry
@@ -30,12 +30,11 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     geometry = camera_geometry(index, settings.label_hw_px)
     attributes = {"label_hw_px": list(settings.label_hw_px), "grid": settings.grid.canonical()}
     group = create_arrays(build.path / GEOMETRY_FILE, array_specs(index, settings), attributes)
-    starts = range(0, index.num_frames, FRAMES_PER_SHARD)
-    build.expect(len(starts))
-    for start in tqdm(starts, desc="geometry", unit="shard", disable=not stage_run.runtime.progress, delay=2):
-        unit = f"frames-{start:06d}"
-        if build.is_done(unit):
-            continue
+    starts = {f"frames-{start:06d}": start for start in range(0, index.num_frames, FRAMES_PER_SHARD)}
+    units = build.units(starts)
+    quiet = not stage_run.runtime.progress
+    for unit in tqdm(units, "geometry", units.left_at_start, unit="shard", disable=quiet, delay=2):
+        start = starts[unit]
         shard = slice(start, min(start + FRAMES_PER_SHARD, index.num_frames))
         for field in fields(geometry):
             group[field.name][shard] = getattr(geometry, field.name)[shard]
@@ -50,7 +49,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
             for f in range(shard.start, shard.stop)
         ]
         group["seen_cells"][shard] = pack_cells(np.stack(seen))
-        build.mark_done(unit)
+        build.mark_done(unit, chunk_files(build.path / GEOMETRY_FILE, shard))
     step_m = np.linalg.norm(geometry.ego_from_previous[geometry.has_previous > 0, :3, 3], axis=-1)
     return {
         "frames": index.num_frames,

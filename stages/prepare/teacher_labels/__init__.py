@@ -73,4 +73,5 @@ STAGE = Stage(
     reads_data=True,
     fingerprint="stages.prepare.teacher_labels.fingerprint:fingerprint",
     sources=("stages.prepare.teacher_labels", "models.teachers", "scene"),
+    shared=True,
 )

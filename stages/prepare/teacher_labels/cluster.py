@@ -2,14 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 import dask
 import torch
 from distributed import Client, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
 
+from cache.units import Units
 from scene.errors import InputError
 from stages.interrupts import interrupts_held
 from stages.prepare.teacher_labels.labelling import Labeller, Receipt, Shard
@@ -40,27 +40,35 @@ def label_in_worker(shard: Shard) -> Receipt:
     return plugin.labeller.label(shard)
 
 
-def label_shards(labeller: Labeller, shards: Sequence[Shard], runtime: Runtime) -> Iterator[Receipt]:
-    """Receipts in the order in which shards are finished; at most a few shards per worker are in flight.
+def label_shards(
+    labeller: Labeller, shards: Mapping[str, Shard], units: Units, runtime: Runtime, workers: int
+) -> Iterator[Receipt]:
+    """Labels what others do not; receipts in the order in which shards are finished, a few shards per worker in flight.
+
+    Args:
+        labeller: does the work, in the workers.
+        shards: by unit.
+        units: of the build; each receipt's unit is to be marked done before the next receipt is asked for.
+        runtime: see `Runtime`.
+        workers: processes on this machine, where no scheduler is given.
 
     Raises:
         InputError: from the workers; or if no scheduler answers at `runtime.scheduler_address`.
     """
-    waiting = iter(shards)
     needs = {"GPU": 1} if labeller.device.startswith("cuda") else {}
-    with _client(runtime, shards, needs) as client:
+    with _client(runtime, workers, needs) as client:
         client.register_plugin(LabellerPlugin(labeller), name=PLUGIN)
         window = SHARDS_IN_FLIGHT_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-
-        def submit(shard: Shard) -> object:
-            return client.submit(label_in_worker, shard, key=f"label-{shard.unit}", pure=False, resources=needs)
-
-        running = as_completed([submit(shard) for shard in islice(waiting, window)])
-        for future in running:
-            receipt: Receipt = future.result()
-            for shard in islice(waiting, 1):
-                running.add(submit(shard))
-            yield receipt
+        running = as_completed()
+        while not units.finished:
+            for unit in units.take(window - running.count()):
+                key = f"label-{unit}"
+                running.add(client.submit(label_in_worker, shards[unit], key=key, pure=False, resources=needs))
+            if running.count():
+                receipt: Receipt = next(running).result()
+                yield receipt
+            else:
+                units.wait()
 
 
 def num_workers(runtime: Runtime, shards: Sequence[Shard]) -> int:
@@ -80,7 +88,7 @@ def pick_device(runtime: Runtime) -> str:
 
 
 @contextmanager
-def _client(runtime: Runtime, shards: Sequence[Shard], resources: dict[str, int]) -> Iterator[Client]:
+def _client(runtime: Runtime, workers: int, resources: dict[str, int]) -> Iterator[Client]:
     if runtime.scheduler_address is not None:
         try:
             client = Client(runtime.scheduler_address, timeout=CONNECT_TIMEOUT_S)
@@ -93,7 +101,6 @@ def _client(runtime: Runtime, shards: Sequence[Shard], resources: dict[str, int]
         with client:
             yield client
         return
-    workers = num_workers(runtime, shards)
     # A single worker is a thread of this process: starting a process and importing torch in it takes longer than a
     # small job. Its one task at a time runs the same code.
     quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.system-monitor.disk": False}

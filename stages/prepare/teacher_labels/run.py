@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from cache.arrays import create_arrays
+from cache.arrays import chunk_files, create_arrays
 from scene.frames import FrameIndex
 from stages.prepare.teacher_labels import TeacherLabelsSettings
 from stages.prepare.teacher_labels.cluster import label_shards, num_workers, pick_device
@@ -30,9 +30,9 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     check_cameras(settings, cameras)
     create_arrays(build.path / LABELS_FILE, array_specs(index, settings), {"teacher_map": settings.teacher.map.teacher})
 
-    shards = shards_of(index, settings.frames_per_shard)
-    build.expect(len(shards))
-    pending = [shard for shard in shards if not build.is_done(shard.unit)]
+    shards = {shard.unit: shard for shard in shards_of(index, settings.frames_per_shard)}
+    units = build.units(shards)
+    pending = [shard for shard in shards.values() if not build.is_done(shard.unit)]
     if pending:
         fetch_teachers(settings)
         device = pick_device(runtime)
@@ -42,11 +42,14 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         threads = torch.get_num_threads()
         try:
             with tqdm(total=images_left, desc="teacher labels", unit="image", disable=not runtime.progress) as bar:
-                for receipt in label_shards(labeller, pending, runtime):
-                    build.mark_done(receipt.unit)
+                for receipt in label_shards(labeller, shards, units, runtime, num_workers(runtime, pending)):
+                    start = shards[receipt.unit].start
+                    span = slice(start, start + settings.frames_per_shard)
+                    build.mark_done(receipt.unit, chunk_files(build.path / LABELS_FILE, span))
                     bar.update(receipt.num_images)
         finally:
             torch.set_num_threads(threads)
+    units.end()
     return describe(build.path / LABELS_FILE, settings.label_schema, settings.frames_per_shard)
 
 

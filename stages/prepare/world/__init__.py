@@ -7,9 +7,10 @@ __all__ = ["STAGE", "SplitSettings", "WorldSettings"]
 
 STAGE = Stage(
     name="world",
-    version=2,
+    version=3,
     settings=WorldSettings,
     inputs=(),
     entry="stages.prepare.world.run:run",
     sources=("synthetic", "stages.prepare.world"),
+    shared=True,
 )

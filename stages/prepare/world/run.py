@@ -3,21 +3,19 @@
 import math
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import cv2
 from tqdm import tqdm
 
+from cache.build import Build
 from stages.stage import StageRun
 from synthetic.settings import ScenePlan, WorldSettings, plan_scenes, plan_towns
-from synthetic.writer import PARTS, finish_world, write_scene
+from synthetic.writer import finish_world, write_scene
 
-TABLES_UNIT = "tables"
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -26,49 +24,49 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     settings, build = stage_run.settings, stage_run.build
     assert isinstance(settings, WorldSettings)
     scenes = plan_scenes(settings)
-    build.expect(len(scenes) + 1)
-    if not build.is_done(TABLES_UNIT):
-        todo = [scene for scene in scenes if not build.is_done(scene.name)]
-        bar = tqdm(
-            total=len(scenes),
-            initial=len(scenes) - len(todo),
-            desc="world",
-            unit="scene",
-            disable=not stage_run.runtime.progress,
-        )
-        with bar:
-            for scene in _written(settings, todo, build.path, stage_run.runtime.num_workers):
-                build.mark_done(scene.name)
-                bar.update()
-        finish_world(settings, build.path)
-        build.mark_done(TABLES_UNIT)
-    # Only after the marker: a kill in between must find either the parts or the finished tables.
-    shutil.rmtree(build.path / PARTS, ignore_errors=True)
+    left = sum(not build.is_done(scene.name) for scene in scenes)
+    quiet = not stage_run.runtime.progress
+    with tqdm(total=len(scenes), initial=len(scenes) - left, desc="world", unit="scene", disable=quiet) as bar:
+        for scene, files in _written(settings, scenes, build, stage_run.runtime.num_workers):
+            build.mark_done(scene.name, files)
+            bar.update()
+    finish_world(settings, build.path)
     frames = len(scenes) * settings.frames_per_scene
     return {"towns": len(plan_towns(settings)), "scenes": len(scenes), "frames": frames, "images": 6 * frames}
 
 
-def _written(settings: WorldSettings, scenes: list[ScenePlan], path: Path, num_workers: int) -> Iterator[ScenePlan]:
-    """Yields each scene once it is on disk, in the order of completion."""
-    workers = min(num_workers or os.cpu_count() or 1, len(scenes))
+def _written(
+    settings: WorldSettings, scenes: list[ScenePlan], build: Build, num_workers: int
+) -> Iterator[tuple[ScenePlan, list[str]]]:
+    """Yields each scene that others do not write, with its files, once it is on disk; ends when all scenes are."""
+    named = {scene.name: scene for scene in scenes}
+    left = [scene for scene in scenes if not build.is_done(scene.name)]
+    workers = min(num_workers or os.cpu_count() or 1, len(left))
     if workers <= 1:
-        for scene in scenes:
-            write_scene(settings, scene, path)
-            yield scene
+        for name in build.units(named):
+            yield named[name], write_scene(settings, named[name], build.path)
         return
-    # Spawned, not forked: OpenCV's threads do not survive a fork. Their number is limited before they are made.
+    # Each worker begins with its own towns, and then helps the others. Spawned, not forked: OpenCV's threads do not
+    # survive a fork. Their number is limited before they are made.
+    own = [[scene.name for scene in share] for share in shares(left, workers)]
+    queues = [build.units([*first, *(name for name in named if name not in first)]) for first in own]
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        running: dict[Future[None], ScenePlan] = {}
-        for share in shares(scenes, workers):
-            pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_limit_threads))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            running |= {pool.submit(write_scene, settings, scene, path): scene for scene in share}
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-                yield running.pop(future)
+        pools = []
+        for _ in queues:
+            pools.append(stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_limit_threads)))
+            stack.callback(pools[-1].shutdown, cancel_futures=True)
+        running: dict[Future[list[str]], tuple[int, ScenePlan]] = {}
+        while not queues[0].finished:
+            busy = {worker for worker, _ in running.values()}
+            for worker, queue in enumerate(queues):
+                for name in queue.take() if worker not in busy else ():
+                    running[pools[worker].submit(write_scene, settings, named[name], build.path)] = worker, named[name]
+            if not running:
+                queues[0].wait()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future)[1], future.result()
+        queues[0].end()
 
 
 def shares(scenes: list[ScenePlan], num_workers: int) -> list[list[ScenePlan]]:
