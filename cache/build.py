@@ -112,7 +112,7 @@ class Build:
         self.expect(len(names))
         return Units(names, self.is_done, self._claim, self.lead)
 
-    def mark_done(self, unit: str, files: Iterable[Path | str]) -> None:
+    def mark_done(self, unit: str, files: Iterable[Path | str] = ()) -> None:
         """Says that everything `unit` writes is written: these files, and all files below these folders.
 
         They are hashed here, once, and survive a kill and a power cut from here on.
@@ -161,7 +161,7 @@ class Build:
             self._raise_if_made()
             if not told:
                 stage, key = self._task.spec.stage, self._task.spec.key[:12]
-                print(f"{stage} {key} is being finished by another process: waiting", file=sys.stderr)
+                print(f"{stage} {key} is being built by another process: waiting", file=sys.stderr)
                 told = True
             time.sleep(POLL_S)
         self._raise_if_made()
@@ -188,8 +188,7 @@ class Build:
         self.lead()
         self._owner.check()
         remove_partials(self.path)
-        for name in (MANIFEST_FILE, MANIFEST_COPY):  # of a commit that was killed
-            (self.path / name).unlink(missing_ok=True)
+        self._remove_manifests()
         files, wall_s = self._all_files()
         manifest = Manifest(
             self._task.spec,
@@ -226,6 +225,13 @@ class Build:
         self.artifact = self._place.find()
         if self.artifact is not None:
             raise ArtifactMadeError
+
+    def _remove_manifests(self) -> None:
+        """Those of a commit that was killed; what the stage itself calls so is refused later."""
+        for file in (self.path / MANIFEST_FILE, self.path / MANIFEST_COPY):
+            with suppress(InputError):
+                if file.is_file() and Manifest.from_json(file.read_bytes(), str(file)).key == self._task.spec.key:
+                    file.unlink()
 
     def _all_files(self) -> tuple[dict[str, FileEntry], dict[str, float]]:
         """Every file with its unit, hashed now unless its unit was; and the seconds of each unit."""

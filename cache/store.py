@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,19 +119,32 @@ class Store:
         return artifact
 
     @contextmanager
-    def build(self, task: Task) -> Iterator[Build]:
-        """This process's part in making the artifact of `task`, from where earlier attempts stopped.
+    def build(
+        self,
+        spec: KeySpec,
+        parents: Mapping[str, str],
+        *,
+        sources: Sequence[str] = (),
+        origin: Mapping[str, Any] | None = None,
+    ) -> Iterator[Build]:
+        """This process's part in making the artifact of `spec`, from where earlier attempts stopped.
 
         Leaving the block without a commit, by an exception or a kill, keeps the work.
 
+        Args:
+            spec: what decides the content.
+            parents: key of the input artifact by role, for the same roles as `spec.inputs`.
+            sources: packages whose source is kept in the provenance.
+            origin: JSON values that tell a repair how to make it again.
+
         Raises:
-            ValueError: if the roles of `task.parents` and `task.spec.inputs` differ.
-            ArtifactMadeError: if it is there already.
+            ValueError: if the roles of `parents` and `spec.inputs` differ.
+            ArtifactMadeError: if the artifact is there already.
             InputError: for a full disk or lost permission: nothing that looks whole is left.
         """
-        spec, parents = task.spec, task.parents
         if set(parents) != set(spec.inputs):
             raise ValueError(f"{spec.stage}: parents {sorted(parents)} are not the inputs {sorted(spec.inputs)}")
+        task = Task(spec, parents, tuple(sources), origin or {})
         with explain_write_errors(self.root):
             self._create()
             work = self._work(spec)
@@ -140,7 +153,7 @@ class Store:
                     raise ArtifactMadeError
                 work.create()
             with Owner(self.objects) as owner, CostMeter() as meter:
-                build = Build(task, work, self._place(task, work), owner, meter)
+                build = Build(task, work, self._place(spec, work), owner, meter)
                 try:
                     yield build
                 finally:
@@ -150,29 +163,36 @@ class Store:
                             work.remove()
 
     def get_or_build(
-        self, task: Task, fill: Callable[[Build], Mapping[str, Any]], *, shared: bool = False
+        self,
+        spec: KeySpec,
+        parents: Mapping[str, str],
+        fill: Callable[[Build], Mapping[str, Any]],
+        *,
+        sources: Sequence[str] = (),
+        origin: Mapping[str, Any] | None = None,
+        shared: bool = False,
     ) -> tuple[Artifact, bool]:
-        """The artifact of `task`, and whether another made it.
+        """The artifact of `spec`, and whether it was there already, or another process finished it.
 
         Args:
-            task: what to make.
+            spec, parents, sources, origin: see `build`.
             fill: writes it and gives statistics.
             shared: whether `fill` claims its units (`Build.units`), so that several processes can be in it at once;
                 else one is, and the others wait.
         """
         while True:
-            if (artifact := self.get(task.spec.key)) is not None:
+            if (artifact := self.get(spec.key)) is not None:
                 artifact.check_complete()
                 return artifact, True
             try:
-                with self.build(task) as build:
+                with self.build(spec, parents, sources=sources, origin=origin) as build:
                     if not shared:
                         build.lead()
                     return build.commit(fill(build)), False
             except ArtifactMadeError:
                 continue
             except LeaseLostError as error:
-                print(f"warning: {task.spec.stage} {task.spec.key[:12]}: {error}; joining them again", file=sys.stderr)
+                print(f"warning: {spec.stage} {spec.key[:12]}: {error}; joining them again", file=sys.stderr)
 
     def _folders(self, name: str = "*") -> Iterator[Path]:
         """Folders that hold a manifest: these, and no others, are artifacts."""
@@ -184,8 +204,8 @@ class Store:
         name = f"{spec.stage}-{spec.key}"
         return Work(self.objects, self._tmp / name, name)
 
-    def _place(self, task: Task, work: Work) -> Place:
-        return LocalPlace(work.data, self._artifacts / task.spec.stage / task.spec.key)
+    def _place(self, spec: KeySpec, work: Work) -> Place:
+        return LocalPlace(work.data, self._artifacts / spec.stage / spec.key)
 
     def _check_root(self) -> None:
         marker = self.root / MARKER_FILE

@@ -33,8 +33,8 @@ class Work:
     """One unfinished build.
 
     tmp/<stage>-<key>/data/             becomes the artifact
-                     /done/<unit>       receipts: what is done
-                     /claims/<unit>     who is at what
+                     /done/<unit>.json  receipts: what is done
+                     /claims/<unit>...  who is at what
                      /lead              who will finish it
                      /attempts/<n>-...  what each attempt cost and recorded
                      /total             how many units there will be
@@ -52,15 +52,18 @@ class Work:
 
     def claim_of(self, unit: str) -> str:
         """Name of a unit's claim."""
-        return f"{self.prefix}/claims/{quote(unit, safe='')}"
+        return f"{self.prefix}/claims/{quote(unit, safe='')}.claim"
 
     def receipt_of(self, unit: str) -> str:
         """Name of a unit's receipt."""
-        return f"{self.prefix}/done/{quote(unit, safe='')}"
+        return f"{self.prefix}/done/{quote(unit, safe='')}.json"
 
     def done_units(self) -> list[str]:
         """Names of the units that have a receipt, sorted."""
-        return sorted(unquote(name.rpartition("/")[2]) for name, _ in self.objects.scan(f"{self.prefix}/done"))
+        return sorted(
+            unquote(name.rpartition("/")[2].removesuffix(".json"))
+            for name, _ in self.objects.scan(f"{self.prefix}/done")
+        )
 
     def receipt(self, unit: str) -> Receipt | None:
         """A unit's receipt; None where there is none, or a damaged one, which is the same: the unit is not done."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cache.build import Build, Task
+from cache.build import Build
 from cache.sources import changed_sources
 from cache.store import Artifact, Store
 from pipeline.keys import keyed
@@ -53,7 +53,8 @@ def execute(step: Step, artifacts: Mapping[str, Artifact], store: Store, runtime
         "data_root": None if step.data_root is None else str(step.data_root),
         "data_key": None if step.data_step is None else artifacts[step.data_step].key,
     }
-    task = Task(known.spec, parents, step.stage.sources, origin)
-    artifact, found = store.get_or_build(task, fill, shared=step.stage.shared)
+    artifact, found = store.get_or_build(
+        known.spec, parents, fill, sources=step.stage.sources, origin=origin, shared=step.stage.shared
+    )
     changed = changed_sources(artifact.manifest, step.stage.sources) if found else []
     return Outcome(step, artifact, not found, time.monotonic() - start, tuple(changed))

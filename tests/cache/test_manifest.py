@@ -79,12 +79,12 @@ def test_paths_that_could_leave_the_artifact_are_refused(path):
 
 @given(st.data())
 def test_no_flipped_bit_goes_unnoticed(data):
-    content = bytearray(MANIFEST.to_json().encode())
+    content = bytearray(MANIFEST.to_json())
     position = data.draw(st.integers(0, len(content) * 8 - 1))
     content[position // 8] ^= 1 << position % 8
     try:
-        manifest = Manifest.from_json(content.decode(), "here")
-    except (InputError, UnicodeDecodeError):
+        manifest = Manifest.from_json(bytes(content), "here")
+    except InputError:
         return
     assert manifest == MANIFEST  # white space
 
@@ -92,7 +92,7 @@ def test_no_flipped_bit_goes_unnoticed(data):
 def test_folder_must_be_named_by_the_key(tmp_path):
     folder = tmp_path / ("0" * 64)
     folder.mkdir()
-    (folder / "manifest.json").write_text(MANIFEST.to_json())
+    (folder / "manifest.json").write_bytes(MANIFEST.to_json())
     with pytest.raises(InputError, match=f"holds the artifact {SPEC.key[:12]}"):
         Artifact.open(folder)
 

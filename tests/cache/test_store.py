@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cache.keys import KeySpec
-from cache.store import Progress, Store
+from cache.store import LAYOUT, Progress, Store
 from scene.errors import InputError
 from tests.cache import toy
 
@@ -39,6 +39,7 @@ def test_artifact_holds_what_the_stage_wrote(built):
     assert {path.relative_to(built.path).as_posix() for path in built.path.rglob("*") if path.is_file()} == {
         *files,
         "manifest.json",
+        "manifest.copy.json",
     }
     assert "text.txt" in files
     assert built.path.parts[-3:] == ("artifacts", "toy", built.key)
@@ -132,7 +133,7 @@ def test_cache_made_by_another_process_during_the_check_is_taken(tmp_path, monke
 
     def late(folder):
         if folder == tmp_path and not (tmp_path / "artifacts").exists():
-            (tmp_path / "bevprior-cache.json").write_text('{"layout": 1}')
+            (tmp_path / "bevprior-cache.json").write_text(json.dumps({"layout": LAYOUT}))
             (tmp_path / "artifacts").mkdir()
         return iterdir(folder)
 
@@ -146,7 +147,10 @@ def test_empty_folder_is_taken(tmp_path):
     assert not toy.recipe(tmp_path)[1]
 
 
-@pytest.mark.parametrize(("content", "message"), [('{"layout": 2}', "newer version"), ("?", "not the marker")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [('{"layout": 99}', "a newer"), ('{"layout": 1}', "an older"), ("?", "not the marker")],
+)
 def test_other_layouts_are_refused(tmp_path, content, message):
     (tmp_path / "bevprior-cache.json").write_text(content)
     with pytest.raises(InputError, match=message):
@@ -181,7 +185,7 @@ def test_file_replaced_by_a_link_is_refused(tmp_path, built):
 
 def test_threads_of_one_process_build_once(tmp_path, capfd):
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: toy.recipe(tmp_path / "cache"), range(4)))
+        results = list(pool.map(lambda _: toy.recipe(tmp_path / "cache", shared=False), range(4)))
     assert sorted(found for _, found in results) == [False, True, True, True]
     waiting = capfd.readouterr().err.splitlines()
     assert len(waiting) == 3

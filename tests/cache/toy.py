@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.arrays import ArraySpec, create_arrays
+from cache.arrays import ArraySpec, chunk_files, create_arrays
 from cache.build import Build
 from cache.keys import KeySpec
 from cache.store import Artifact, Store
@@ -32,29 +32,26 @@ def fill(build: Build, slope: int = 3) -> Mapping[str, Any]:
             ArraySpec("blank", (12,), "u1", (ROWS,), None, ("row",), 255),
         ],
     )
-    build.expect(NUM_SHARDS + 1)
-    for shard in range(NUM_SHARDS):
-        if build.is_done(f"shard/{shard}"):
+    for unit in build.units([*(f"shard/{shard}" for shard in range(NUM_SHARDS)), "text"]):
+        log(unit)
+        if unit == "text":
+            for part in ("first half\n", "second half\n"):
+                with (build.path / "text.txt").open("w" if part.startswith("first") else "a") as stream:
+                    stream.write(part)
+            build.mark_done(unit, ["text.txt"])
             continue
-        log(f"shard/{shard}")
+        shard = int(unit[-1])
         rows = slice(shard * ROWS, (shard + 1) * ROWS)
-        group["ramp"][rows] = slope * np.arange(shard * ROWS * 5, (shard + 1) * ROWS * 5, dtype=np.uint16).reshape(
-            -1, 5
-        )
+        values = np.arange(shard * ROWS * 5, (shard + 1) * ROWS * 5, dtype=np.uint16)
+        group["ramp"][rows] = slope * values.reshape(-1, 5)
         group["blank"][rows] = 255  # the fill value: written all the same
-        build.mark_done(f"shard/{shard}")
-    if not build.is_done("text"):
-        log("text")
-        for part in ("first half\n", "second half\n"):
-            with (build.path / "text.txt").open("w" if part.startswith("first") else "a") as stream:
-                stream.write(part)
-        build.mark_done("text")
+        build.mark_done(unit, chunk_files(build.path / "toy.zarr", rows))
     build.record(pid=os.getpid())
     return {"slope": slope}
 
 
-def recipe(root: Path, **changes: Any) -> tuple[Artifact, bool]:
-    return Store(root).get_or_build(spec(**changes), {}, lambda build: fill(build, **changes))
+def recipe(root: Path, *, shared: bool = True, **changes: Any) -> tuple[Artifact, bool]:
+    return Store(root).get_or_build(spec(**changes), {}, lambda build: fill(build, **changes), shared=shared)
 
 
 def logged_recipe(root: Path) -> tuple[Artifact, bool]:
