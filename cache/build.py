@@ -88,6 +88,7 @@ class Build:
         if any(attempt["source_digest"] != self._source_digest for _, attempt in earlier):
             what = "goes on from units made by another state of the source under the same version"
             print(f"warning: {task.spec.stage} {task.spec.key[:12]} {what}", file=sys.stderr)
+        self._save()
 
     @property
     def done_units(self) -> list[str]:
@@ -257,6 +258,8 @@ class Build:
                 "cost": asdict(self._meter.read()),
                 "recorded": self._recorded,
                 "source_digest": self._source_digest,
+                "parents": dict(self._task.parents),
+                "owner": self._owner.id,
             }
             self._work.put_attempt(self._attempt, content)
 

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ class Objects(Protocol):
 
     def read(self, name: str) -> Object | None:
         """The object, None where there is none."""
+
+    def size(self, name: str) -> int | None:
+        """The object's size in bytes, None where there is none."""
 
     def put(self, name: str, data: bytes, *, expect: str | None = None, durable: bool = True) -> str:
         """Writes an object, whole or not at all; its new version.
@@ -84,6 +88,14 @@ class LocalObjects:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return Object(data, _version(data))
+
+    def size(self, name: str) -> int | None:
+        """See `Objects.size`."""
+        try:
+            state = (self.root / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return state.st_size if stat.S_ISREG(state.st_mode) else None
 
     def put(self, name: str, data: bytes, *, expect: str | None = None, durable: bool = True) -> str:
         """See `Objects.put`."""

@@ -10,10 +10,13 @@
 No path, host or time is in a key or manifest's digest: the folder can be moved, copied or mounted elsewhere.
 """
 
+import hashlib
 import json
 import re
+import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,18 +25,19 @@ from typing import Any, Literal
 
 from cache.build import ArtifactMadeError, Build, Place, Task
 from cache.cost import CostMeter
-from cache.durable import sync_files, sync_folder, write_atomically
+from cache.durable import sha256_of, sync_files, sync_folder, write_atomically
 from cache.failures import explain_write_errors
 from cache.keys import KEY, KeySpec
 from cache.leases import LeaseLostError, Owner
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest, is_whole
 from cache.objects import LocalObjects, Objects, locked
-from cache.work import Work
+from cache.work import Receipt, Work
 from scene.errors import InputError
 
-__all__ = ["Artifact", "Progress", "Store"]
+__all__ = ["Artifact", "Entry", "Progress", "Store"]
 
 LAYOUT = 2
+ARTIFACTS, TRASH = "artifacts", "trash"
 MARKER_FILE = "bevprior-cache.json"
 
 
@@ -52,6 +56,23 @@ class Progress:
     total: int | None = None
 
 
+@dataclass(frozen=True, order=True)
+class Entry:
+    """Where an artifact is, or what is left of one.
+
+    Attributes:
+        stage, key: of the artifact, as its folder is called.
+    """
+
+    stage: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{ARTIFACTS}/{self.stage}/{self.key}"
+
+
 class Store:
     """Artifacts below one folder. Opening a store writes nothing; the folder is made by the first build.
 
@@ -63,7 +84,7 @@ class Store:
         self.root = Path(root)
         self.name = str(root)
         self.objects: Objects = LocalObjects(self.root)
-        self._artifacts, self._tmp = self.root / "artifacts", self.root / "tmp"
+        self._artifacts, self._tmp = self.root / ARTIFACTS, self.root / "tmp"
         with explain_write_errors(self.root):
             self._check_root()
 
@@ -73,23 +94,41 @@ class Store:
         Raises:
             InputError: if it is there but cannot be used, see `Artifact.open`.
         """
-        return next((Artifact.open(folder) for folder in self._folders(key)), None)
+        stages = self.objects.folders(ARTIFACTS)
+        return next((self.open(entry) for stage in stages if self.exists(entry := Entry(stage, key))), None)
 
     def find(self, prefix: str) -> Artifact:
         """The artifact whose key begins with `prefix`.
 
         Raises:
+            InputError: if there is none, or more than one; or for a damaged one, see `Artifact.open`.
+        """
+        return self.open(self.find_entry(prefix))
+
+    def find_entry(self, prefix: str) -> Entry:
+        """As `find`, without a look inside: for what may be damaged.
+
+        Raises:
             InputError: if there is none, or more than one.
         """
-        folders = sorted(self._folders(f"{prefix}*")) if re.fullmatch("[0-9a-f]+", prefix) else []
-        if len(folders) == 1:
-            return Artifact.open(folders[0])
-        if not folders:
-            raise InputError(
-                f"no artifact has the key {prefix!r}", where=str(self.root), fix="`bevprior ls` lists them"
-            )
-        names = ", ".join(f"{folder.parent.name} {folder.name[:12]}" for folder in folders[:4])
+        found = self.entries(prefix) if re.fullmatch("[0-9a-f]+", prefix) else []
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            fix = "`bevprior ls` lists them"
+            raise InputError(f"no artifact has the key {prefix!r}", where=self.name, fix=fix)
+        names = ", ".join(f"{entry.stage} {entry.key[:12]}" for entry in found[:4])
         raise InputError(f"the key {prefix!r} is ambiguous", where=names, fix="give more digits")
+
+    def entries(self, prefix: str = "") -> list[Entry]:
+        """Every artifact whose key begins with `prefix`, by stage and key; damaged ones too."""
+        stages = self.objects.folders(ARTIFACTS)
+        found = (Entry(stage, key) for stage in stages for key in self.objects.folders(f"{ARTIFACTS}/{stage}"))
+        return [
+            entry
+            for entry in found
+            if KEY.fullmatch(entry.key) and entry.key.startswith(prefix) and self._is_ours(entry)
+        ]
 
     def artifacts(self) -> list[Artifact]:
         """All artifacts by stage and key.
@@ -97,7 +136,92 @@ class Store:
         Raises:
             InputError: if one cannot be used, see `Artifact.open`.
         """
-        return [Artifact.open(folder) for folder in sorted(self._folders())]
+        return [self.open(entry) for entry in self.entries() if self.exists(entry)]
+
+    def exists(self, entry: Entry) -> bool:
+        """Whether there is a manifest: what has one, and nothing else, is an artifact."""
+        return self.objects.size(f"{entry.name}/{MANIFEST_FILE}") is not None
+
+    def open(self, entry: Entry) -> Artifact:
+        """The artifact.
+
+        Raises:
+            InputError: see `Artifact.open`.
+        """
+        return Artifact.open(self.root / entry.name)
+
+    def read(self, entry: Entry, file: str) -> bytes | None:
+        """A file of an artifact, None where it is not."""
+        found = self.objects.read(f"{entry.name}/{file}")
+        return None if found is None else found.data
+
+    def files(self, entry: Entry) -> Iterator[tuple[str, int]]:
+        """Name and size of each file that is there, listed in the manifest or not, manifest included."""
+        for name, size in self.objects.scan(entry.name):
+            yield name.removeprefix(f"{entry.name}/"), size
+
+    def measure(self, entry: Entry, file: str, *, digest: bool) -> FileEntry | None:
+        """A file's size and, if asked for, digest, as they are; None where it is no plain file."""
+        path = self.root / entry.name / file
+        if path.is_symlink() or not path.is_file():
+            return None
+        return FileEntry(path.stat().st_size, sha256_of(path) if digest else "")
+
+    def receive(self, artifact: Artifact, progress: Callable[[int], object] = lambda _: None) -> None:
+        """Copies an artifact of another cache into this one, every file checked on the way.
+
+        Raises:
+            InputError: if a file is not what its manifest says.
+        """
+        with explain_write_errors(self.root):
+            self._create()
+            with scratch_folder(self.root / TRASH, f"{artifact.stage}-{artifact.key}") as folder:
+                for file, entry in artifact.manifest.files.items():
+                    copy_checked(artifact.path / file, folder / file, entry.sha256, artifact)
+                    progress(entry.bytes)
+                sync_files(folder, artifact.manifest.files)
+                LocalPlace(folder, self.root / ARTIFACTS / artifact.stage / artifact.key).publish(artifact.manifest)
+
+    def prepared(self) -> Path:
+        """The cache's folder on this machine, made where it is not there."""
+        with explain_write_errors(self.root):
+            self._create()
+        return self.root
+
+    @contextmanager
+    def builds_held(self) -> Iterator[None]:
+        """No build begins or ends meanwhile."""
+        with explain_write_errors(self.root):
+            self._tmp.mkdir(parents=True, exist_ok=True)
+            with locked(self._tmp):
+                yield
+
+    def discard(self, entry: Entry) -> str:
+        """Makes an artifact be no more, at one instant; its files are below the folder with the returned name."""
+        name = f"{TRASH}/{entry.stage}-{entry.key}-{secrets.token_hex(4)}"
+        (self.root / name).parent.mkdir(exist_ok=True)
+        (self.root / entry.name).rename(self.root / name)
+        return name
+
+    def age_s(self, name: str) -> float:
+        """Seconds since an artifact, a build or an object was last changed, by the wall clock."""
+        marks = (self.root / name / MANIFEST_FILE, self.root / name / "attempts", self.root / name)
+        times = [path.stat().st_mtime for path in marks if path.exists()]
+        return time.time() - max(times, default=0.0)
+
+    def bytes_of(self, name: str) -> int:
+        """Bytes of all files below a folder of the cache."""
+        return sum(size for _, size in self.objects.scan(name))
+
+    def reopen(self, artifact: Artifact, receipts: Mapping[str, Receipt]) -> None:
+        """Makes an artifact a build again, in which these units are done, at one instant."""
+        work = self._work(artifact.manifest.spec)
+        with explain_write_errors(self.root), locked(self._tmp):
+            work.remove()
+            for unit, receipt in receipts.items():
+                work.put_receipt(unit, receipt)
+            work.folder.mkdir(parents=True, exist_ok=True)
+            artifact.path.rename(work.data)  # before that, the receipts of a folder without data mean nothing
 
     def progress(self, spec: KeySpec) -> Progress:
         """How far the artifact of `spec` is; reads little and writes nothing."""
@@ -140,7 +264,8 @@ class Store:
         Raises:
             ValueError: if the roles of `parents` and `spec.inputs` differ.
             ArtifactMadeError: if the artifact is there already.
-            InputError: for a full disk or lost permission: nothing that looks whole is left.
+            InputError: for a full disk or lost permission: nothing that looks whole is left; or if an input was
+                removed meanwhile.
         """
         if set(parents) != set(spec.inputs):
             raise ValueError(f"{spec.stage}: parents {sorted(parents)} are not the inputs {sorted(spec.inputs)}")
@@ -148,12 +273,13 @@ class Store:
         with explain_write_errors(self.root):
             self._create()
             work = self._work(spec)
-            with locked(self._tmp):
-                if self.get(spec.key) is not None:
-                    raise ArtifactMadeError
-                work.create()
             with Owner(self.objects) as owner, CostMeter() as meter:
-                build = Build(task, work, self._place(spec, work), owner, meter)
+                with locked(self._tmp):  # the garbage collector sees either the inputs in use or no build
+                    if self.get(spec.key) is not None:
+                        raise ArtifactMadeError
+                    self._check_parents(parents)
+                    work.create()
+                    build = Build(task, work, self._place(spec, work), owner, meter)
                 try:
                     yield build
                 finally:
@@ -194,11 +320,14 @@ class Store:
             except LeaseLostError as error:
                 print(f"warning: {spec.stage} {spec.key[:12]}: {error}; joining them again", file=sys.stderr)
 
-    def _folders(self, name: str = "*") -> Iterator[Path]:
-        """Folders that hold a manifest: these, and no others, are artifacts."""
-        for folder in self._artifacts.glob(f"*/{name}"):
-            if KEY.fullmatch(folder.name) and (folder / MANIFEST_FILE).exists():
-                yield folder
+    def _check_parents(self, parents: Mapping[str, str]) -> None:
+        for role, key in parents.items():
+            if self.get(key) is None:
+                fix = "run again: it is computed anew"
+                raise InputError(f"the input {role} was removed meanwhile", where=f"{self.name}, {key[:12]}", fix=fix)
+
+    def _is_ours(self, entry: Entry) -> bool:
+        return self.exists(entry) or self.objects.size(f"{entry.name}/{MANIFEST_COPY}") is not None
 
     def _work(self, spec: KeySpec) -> Work:
         name = f"{spec.stage}-{spec.key}"
@@ -268,3 +397,34 @@ class LocalPlace:
     def find(self) -> Artifact | None:
         """See `cache.build.Place`."""
         return Artifact.open(self._target) if (self._target / MANIFEST_FILE).exists() else None
+
+
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder that is gone afterwards, or that garbage collection takes away after a kill."""
+    folder = parent / f"{name}-{secrets.token_hex(4)}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_checked(source: Path, target: Path, sha256: str, artifact: Artifact) -> None:
+    """Copies one file of an artifact, hashing what is written.
+
+    Raises:
+        InputError: if the bytes are not those of the manifest.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("xb") as writing:
+        while block := reading.read(_BLOCK):
+            digest.update(block)
+            writing.write(block)
+    if digest.hexdigest() != sha256:
+        where = f"{artifact.stage} {artifact.key[:12]}, {source}"
+        raise InputError("a file of the artifact is damaged", where=where, fix=artifact.remedy)
+
+
+_BLOCK = 1 << 20

@@ -1,9 +1,10 @@
 """Where a plan stands: which steps are cached, begun or missing, and why one would run again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from cache.compare import SHORT, differences, ingredients
 from cache.keys import KeySpec
 from cache.sources import changed_sources
 from cache.store import Artifact, Store
@@ -11,8 +12,6 @@ from pipeline.keys import keyed, missing_inputs
 from pipeline.plan import Plan
 
 State = Literal["cached", "partial", "missing"]
-SHORT = 12
-"""Digits of a key or digest that a person is shown."""
 LISTED = 4
 """Names in a list that a person is shown."""
 
@@ -65,10 +64,10 @@ def reason(spec: KeySpec, earlier: Sequence[Artifact]) -> str:
     same_stage = [a for a in earlier if a.stage == spec.stage]
     if not same_stage:
         return "never made here"
-    wanted = _ingredients(spec)
-    changes = {a.key: _differences(_ingredients(a.manifest.spec), wanted) for a in same_stage}
+    wanted = ingredients(spec)
+    changes = {a.key: differences(ingredients(a.manifest.spec), wanted) for a in same_stage}
     nearest = min(changes, key=lambda key: (len(changes[key]), key))
-    return f"differs from {nearest[:SHORT]} in " + _listed(changes[nearest], "; ")
+    return f"differs from {nearest[:SHORT]} in " + _listed([str(change) for change in changes[nearest]], "; ")
 
 
 def source_note(changed: Sequence[str]) -> str:
@@ -79,34 +78,6 @@ def source_note(changed: Sequence[str]) -> str:
     return f"made by other source ({changed[0]}{more}): raise the stage's version if results differ"
 
 
-def _ingredients(spec: KeySpec) -> dict[str, Any]:
-    """What the key is made of, by dotted name."""
-    flat: dict[str, Any] = {"code version": spec.version}
-    _flatten(spec.settings, "", flat)
-    flat |= {f"input {role}": digest[:SHORT] for role, digest in spec.inputs.items()}
-    flat |= {f"external {name}": digest[:SHORT] for name, digest in spec.external.items()}
-    return flat
-
-
-def _flatten(values: Mapping[str, Any], prefix: str, into: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            _flatten(value, f"{prefix}{name}.", into)
-        else:
-            into[prefix + name] = value
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    absent = object()
-    names = [n for n in {**old, **new} if old.get(n, absent) != new.get(n, absent)]
-    return [f"{n}: {_brief(old.get(n, 'absent'))} -> {_brief(new.get(n, 'absent'))}" for n in names]
-
-
 def _listed(items: Sequence[str], separator: str) -> str:
     shown = separator.join(items[:LISTED])
     return shown if len(items) <= LISTED else f"{shown}{separator}and {len(items) - LISTED} more"
-
-
-def _brief(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -47,9 +47,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 def test_counts_and_files(whole: Artifact) -> None:
     assert whole.manifest.statistics == {"towns": 3, "scenes": 3, "frames": 3, "images": 18}
     assert sorted(p.name for p in whole.path.iterdir()) == [
+        "manifest.copy.json",
         "manifest.json",
         "maps",
         "samples",
+        "scenes",
         "splits.json",
         "truth",
         "v1.0-synthetic",
