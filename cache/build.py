@@ -167,6 +167,7 @@ class Build:
             time.sleep(POLL_S)
         self._raise_if_made()
         self._leads = True
+        self._remove_manifests()
         receipts = [self._work.receipt(unit) for unit in self.done_units]
         self._place.gather({path: entry for receipt in receipts if receipt for path, entry in receipt.files.items()})
 
@@ -189,7 +190,6 @@ class Build:
         self.lead()
         self._owner.check()
         remove_partials(self.path)
-        self._remove_manifests()
         files, wall_s = self._all_files()
         manifest = Manifest(
             self._task.spec,
@@ -228,7 +228,7 @@ class Build:
             raise ArtifactMadeError
 
     def _remove_manifests(self) -> None:
-        """Those of a commit that was killed; what the stage itself calls so is refused later."""
+        """Those of a commit that was killed, or of damage; what the stage itself calls so is refused later."""
         for file in (self.path / MANIFEST_FILE, self.path / MANIFEST_COPY):
             with suppress(InputError):
                 if file.is_file() and Manifest.from_json(file.read_bytes(), str(file)).key == self._task.spec.key:

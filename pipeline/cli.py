@@ -4,14 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from cache.store import Artifact, Store
-from pipeline.places import cache_folder
+from cache.manifest import MANIFEST_FILE
+from pipeline import cli_cache
+from pipeline.listing import describe, listing
+from pipeline.output import AsJson, Cache, console, print_json
+from pipeline.places import open_cache
 from scene.errors import EXIT_BAD_INPUT, InputError
 
 if TYPE_CHECKING:
@@ -25,15 +26,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 EXIT_INTERRUPTED = 130
-WIDTH = 140
 OFFLINE = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 """Prefect reads these when it is imported; without them its server reports usage."""
 
 Config = Annotated[str, typer.Argument(help="experiment file, or a bare name in configs/experiments/")]
 Until = Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="change one setting; repeatable")]
-Cache = Annotated[Path | None, typer.Option(metavar="DIR", help="cache folder [$BEVPRIOR_CACHE, or .cache]")]
-AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
 SkipBadFrames = Annotated[bool, typer.Option("--skip-bad-frames", help="go on without unreadable frames")]
 
 
@@ -49,7 +47,7 @@ def run(
 ) -> None:
     """Run an experiment; what is cached is not run again."""
     request = _request(config, until, overrides, cache, skip_bad_frames)
-    console = _console(stderr=as_json)
+    out = console(stderr=as_json)
     try:
         if engine == "prefect":
             request.load()  # a fault of the configuration is told before a server is started
@@ -57,19 +55,19 @@ def run(
                 os.environ.setdefault(name, value)
             from pipeline.flows import run_here
 
-            store, keys = Store(request.cache_folder), run_here(request)
+            store, keys = open_cache(request.cache), run_here(request)
             rows = [{"step": step, **describe(store.find(key))} for step, key in keys.items()]
         else:
             from pipeline.session import run_and_report
 
-            outcomes = run_and_report(request, console)
+            outcomes = run_and_report(request, out)
             done = [{"step": o.step.name, "built": o.built, "wall_s": round(o.wall_s, 3)} for o in outcomes]
             rows = [step | describe(o.artifact) for step, o in zip(done, outcomes, strict=True)]
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
-        _print_json(rows)
+        print_json(rows)
 
 
 @app.command()
@@ -86,11 +84,11 @@ def plan(
     from pipeline.status import survey
 
     request = _request(config, until, overrides, cache, skip_bad_frames)
-    statuses = survey(request.load()[1], Store(request.cache_folder))
+    statuses = survey(request.load()[1], open_cache(request.cache))
     if as_json:
-        _print_json([vars(status) for status in statuses])
+        print_json([vars(status) for status in statuses])
     else:
-        _console().print(plan_table(statuses))
+        console().print(plan_table(statuses))
 
 
 @app.command("ls")
@@ -98,12 +96,12 @@ def list_artifacts(cache: Cache = None, as_json: AsJson = False) -> None:
     """List the artifacts in the cache."""
     from pipeline.console import artifact_table
 
-    store = Store(cache_folder(cache))
-    rows = [describe(artifact) for artifact in store.artifacts()]
+    store = open_cache(cache)
+    rows = listing(store)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _console().print(artifact_table(rows), f"\n{len(rows)} artifacts in {store.root}")
+        console().print(artifact_table(rows), f"\n{len(rows)} artifacts in {store.name}")
 
 
 @app.command()
@@ -111,30 +109,20 @@ def show(
     key: Annotated[str, typer.Argument(help="key, or its first digits")], cache: Cache = None, as_json: AsJson = False
 ) -> None:
     """Show one artifact's manifest: settings, lineage, files, statistics, cost."""
-    artifact = Store(cache_folder(cache)).find(key)
-    manifest = json.loads((artifact.path / "manifest.json").read_text())
+    store = open_cache(cache)
+    entry = store.find_entry(key)
+    artifact = store.open(entry)
+    manifest = json.loads(store.read(entry, MANIFEST_FILE) or b"{}")
     if as_json:
-        _print_json(describe(artifact) | {"manifest": manifest})
+        print_json(describe(artifact) | {"manifest": manifest})
     else:
         import yaml
 
         typer.echo(yaml.safe_dump(describe(artifact) | manifest, sort_keys=False, width=120), nl=False)
 
 
-def describe(artifact: Artifact) -> dict[str, Any]:
-    """An artifact as plain JSON values."""
-    return {
-        "stage": artifact.stage,
-        "key": artifact.key,
-        "state": "cached",
-        "output_digest": artifact.output_digest,
-        "bytes": sum(file.bytes for file in artifact.manifest.files.values()),
-        "path": str(artifact.path),
-    }
-
-
 def _request(
-    config: str, until: str | None, overrides: Sequence[str] | None, cache: Path | None, skip_bad_frames: bool
+    config: str, until: str | None, overrides: Sequence[str] | None, cache: str | None, skip_bad_frames: bool
 ) -> "ExperimentRequest":
     from pipeline.request import ExperimentRequest
 
@@ -143,16 +131,7 @@ def _request(
     )
 
 
-def _console(*, stderr: bool = False) -> Console:
-    """A table that goes to a file or a pipe is not squeezed into 80 columns."""
-    console = Console(stderr=stderr, soft_wrap=True)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = WIDTH
-    return console
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+cli_cache.register(app)
 
 
 def main() -> None:

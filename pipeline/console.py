@@ -6,11 +6,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from cache.compare import SHORT, Comparison
+from cache.gc import Garbage
+from cache.usage import Usage
+from cache.verify import Damage
 from pipeline.execute import Outcome
-from pipeline.status import SHORT, StepStatus, source_note
+from pipeline.status import StepStatus, source_note
 from stages.learn.report.table import Score
 
-COLOURS = {"cached": "green", "made": "bold cyan", "partial": "yellow", "missing": "red"}
+COLOURS = {"cached": "green", "made": "bold cyan", "partial": "yellow", "missing": "red", "damaged": "bold red"}
 
 
 def step_line(outcome: Outcome) -> Text:
@@ -36,10 +40,45 @@ def plan_table(statuses: Iterable[StepStatus]) -> Table:
 
 def artifact_table(rows: Iterable[dict[str, Any]]) -> Table:
     """Artifacts, one per row of `stage`, `key` and `bytes`."""
-    table = _table("stage", "key", "size")
+    table = _table("stage", "key", "state", "size", "kept by")
     for row in rows:
-        table.add_row(row["stage"], row["key"][:SHORT], size(row["bytes"]))
+        state = Text(row["state"], COLOURS[row["state"]])
+        table.add_row(row["stage"], row["key"][:SHORT], state, size(row["bytes"]), ", ".join(row["pins"]))
     return table
+
+
+def damage_table(damages: Iterable[Damage]) -> Table:
+    """What is damaged, a line each."""
+    table = _table("stage", "key", "unit", "file", "damage")
+    for damage in damages:
+        table.add_row(damage.stage, damage.key[:SHORT], damage.unit, damage.file, Text(damage.what, "red"))
+    return table
+
+
+def garbage_table(garbage: Iterable[Garbage]) -> Table:
+    """What a collection removes."""
+    table = _table("kind", "what", "size")
+    for item in garbage:
+        what = f"{item.stage} {item.key[:SHORT]}" if item.key else item.name
+        table.add_row(item.kind, what, size(item.bytes))
+    return table
+
+
+def usage_table(rows: Iterable[Usage]) -> Table:
+    """Where the bytes are."""
+    table = _table("what", "artifacts", "files", "size")
+    for row in rows:
+        table.add_row(row.name, str(row.artifacts), str(row.files), size(row.bytes))
+    return table
+
+
+def comparison_lines(found: Comparison) -> list[str]:
+    """A comparison, a line per difference under the part that it is in."""
+    parts = {"key": found.key, "arrays": found.arrays, "statistics": found.statistics}
+    lines = [f"{part}\n  " + "\n  ".join(map(str, changes)) for part, changes in parts.items() if changes]
+    files = [f"{len(names)} {kind}, first {names[0]}" for kind, names in found.files.items() if names]
+    lines += ["files\n  " + "\n  ".join(files)] if files else []
+    return [*lines, "same content" if found.same_content else "other content"]
 
 
 def result_table(summary: dict[str, dict[str, Any]]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from cache.build import Build
 from cache.sources import changed_sources
 from cache.store import Artifact, Store
-from pipeline.keys import keyed
+from pipeline.keys import Keyed, keyed
 from pipeline.plan import Step
 from stages.stage import Runtime, StageRun
 
@@ -41,20 +41,24 @@ def execute(step: Step, artifacts: Mapping[str, Artifact], store: Store, runtime
     """
     start = time.monotonic()
     known = keyed(step, artifacts)
+    artifact, found = make(known, None if step.data_step is None else artifacts[step.data_step], store, runtime)
+    changed = changed_sources(artifact.manifest, step.stage.sources) if found else []
+    return Outcome(step, artifact, not found, time.monotonic() - start, tuple(changed))
+
+
+def make(known: Keyed, data: Artifact | None, store: Store, runtime: Runtime) -> tuple[Artifact, bool]:
+    """The artifact of a step whose inputs are known, and whether it was there; `data` is the data set, if ours."""
+    stage, settings = known.step.stage, known.step.settings
 
     def fill(build: Build) -> Mapping[str, Any]:
         inputs = {role: store.materialise(artifact) for role, artifact in known.inputs.items()}
-        data_root = step.data_root if step.data_step is None else store.materialise(artifacts[step.data_step]).path
-        return step.stage.run(StageRun(step.settings, inputs, build, runtime, data_root))
+        data_root = known.data_root if data is None else store.materialise(data).path
+        return stage.run(StageRun(settings, inputs, build, runtime, data_root))
 
     parents = {role: artifact.key for role, artifact in known.inputs.items()}
     origin = {
-        "settings": step.settings.model_dump(mode="json"),
-        "data_root": None if step.data_root is None else str(step.data_root),
-        "data_key": None if step.data_step is None else artifacts[step.data_step].key,
+        "settings": settings.model_dump(mode="json"),
+        "data_root": str(known.data_root) if data is None and known.data_root is not None else None,
+        "data_key": None if data is None else data.key,
     }
-    artifact, found = store.get_or_build(
-        known.spec, parents, fill, sources=step.stage.sources, origin=origin, shared=step.stage.shared
-    )
-    changed = changed_sources(artifact.manifest, step.stage.sources) if found else []
-    return Outcome(step, artifact, not found, time.monotonic() - start, tuple(changed))
+    return store.get_or_build(known.spec, parents, fill, sources=stage.sources, origin=origin, shared=stage.shared)

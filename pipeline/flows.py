@@ -12,10 +12,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from cache.store import Store
 from pipeline.execute import execute
 from pipeline.publish import publish, summary_of
 from pipeline.request import ExperimentRequest
+from pipeline.runlog import RunLog
 from scene.errors import InputError
 from stages.learn.report.table import Score
 
@@ -38,7 +38,7 @@ def run_step(request: ExperimentRequest, step: str, keys: Mapping[str, str]) -> 
         keys: of the artifacts made before it, by step name.
     """
     experiment, plan = request.load()
-    store = Store(request.cache_folder)
+    store = request.open_cache()
     wanted = next(s for s in plan if s.name == step)
     artifacts = {name: store.find(keys[name]) for name in wanted.needs}
     try:
@@ -54,7 +54,8 @@ def run_step(request: ExperimentRequest, step: str, keys: Mapping[str, str]) -> 
 def run_experiment(request: ExperimentRequest) -> dict[str, str] | State[str]:
     """Runs an experiment; the key of every step's artifact by the step's name, or the state that bad input left."""
     try:
-        _, plan = request.load()
+        experiment, plan = request.load()
+        log = RunLog(request.open_cache(), experiment.name)
     except InputError as error:
         return bad_input(error)
     keys: dict[str, str] = {}
@@ -64,6 +65,7 @@ def run_experiment(request: ExperimentRequest) -> dict[str, str] | State[str]:
         if state.name == BAD_INPUT:
             return bad_input(state.message)
         keys[step.name] = state.result()  # raises what is not the user's to mend
+        log.add(step.name, keys[step.name])
     show_in_ui(request, keys)
     return keys
 
@@ -84,7 +86,7 @@ def run_here(request: ExperimentRequest) -> dict[str, str]:
 def show_in_ui(request: ExperimentRequest, keys: Mapping[str, str]) -> None:
     """Prefect artifacts of a finished run: the artifacts made, and the result table with a link to the report."""
     experiment, plan = request.load()
-    store = Store(request.cache_folder)
+    store = request.open_cache()
     made = [(step, store.find(keys[step.name])) for step in plan]
     create_table_artifact(
         key="artifacts",

@@ -11,17 +11,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from cache.store import Artifact, Store
-from pipeline.console import step_line
 from pipeline.execute import Outcome, execute
 from pipeline.keys import keyed
 from pipeline.plan import Plan, Step
@@ -33,7 +30,9 @@ GRACE_S = 15.0
 """How long a step that is told to end may take to end the processes that it started."""
 
 
-def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, num_jobs: int) -> list[Outcome]:
+def run_parallel(
+    plan: Plan, store: Store, runtime: Runtime, finished: Callable[[Outcome], None], num_jobs: int
+) -> list[Outcome]:
     """The outcome of every step, in the plan's order, with at most `num_jobs` of them under way at once.
 
     Stops at the first step that fails: steps under way are ended (they go on from there next time), the others never
@@ -54,7 +53,7 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
                     with interrupts_held():  # the new worker starts deaf to them, until it can answer
                         running[pool.submit(_work, step, artifacts, store.root, runtime)] = step
                 else:
-                    _finish(execute(step, artifacts, store, runtime), done, console)
+                    _finish(execute(step, artifacts, store, runtime), done, finished)
                     break  # more may be ready now
             else:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -62,7 +61,7 @@ def run_parallel(plan: Plan, store: Store, runtime: Runtime, console: Console, n
                     step = running.pop(future)
                     artifacts = {name: done[name].artifact for name in step.needs}
                     found = execute(step, artifacts, store, runtime)
-                    _finish(replace(found, built=True, wall_s=wall_s), done, console)
+                    _finish(replace(found, built=True, wall_s=wall_s), done, finished)
     except BrokenProcessPool as error:
         _end_workers(pool)
         raise InputError(
@@ -87,9 +86,9 @@ def _ready(plan: Plan, done: Container[str], running: Container[str]) -> list[St
     return sorted(ready, key=lambda step: -chain[step.name])
 
 
-def _finish(outcome: Outcome, done: dict[str, Outcome], console: Console) -> None:
+def _finish(outcome: Outcome, done: dict[str, Outcome], finished: Callable[[Outcome], None]) -> None:
     done[outcome.step.name] = outcome
-    console.print(step_line(outcome))
+    finished(outcome)
 
 
 _at_work = threading.Event()

@@ -3,13 +3,20 @@
 import os
 from pathlib import Path
 
+from cache.store import Store
+
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 REPORTS = Path("reports")
 
 
-def cache_folder(given: Path | None) -> Path:
-    """The cache folder: as given, else $BEVPRIOR_CACHE, else `.cache` in the working directory."""
-    return (given or Path(os.environ.get("BEVPRIOR_CACHE") or ".cache")).absolute()
+def open_cache(given: str | None) -> Store:
+    """The cache: as given, else $BEVPRIOR_CACHE, else `.cache` in the working directory.
+
+    Raises:
+        scene.errors.InputError: for a place that holds something else, or cannot be reached.
+    """
+    where = given or os.environ.get("BEVPRIOR_CACHE") or ".cache"
+    return Store(Path(where).absolute())
 
 
 def shown(path: Path) -> str:

@@ -1,11 +1,10 @@
 """What a run is asked to do: the one parameter of the command line, the inline engine and the Prefect flow alike."""
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from cache.store import Store
 from pipeline.config import Experiment, load_experiment
-from pipeline.places import cache_folder
+from pipeline.places import open_cache
 from pipeline.plan import Plan
 from pipeline.steps import plan_experiment
 
@@ -18,7 +17,7 @@ class ExperimentRequest(BaseModel):
     config: str = Field("demo", description="experiment file, or a bare name in configs/experiments/")
     until: str | None = Field(None, description="stop after this stage; empty runs everything")
     overrides: tuple[str, ...] = Field((), description="settings to change, each as section.key=value")
-    cache: Path | None = Field(None, description="cache folder; empty takes $BEVPRIOR_CACHE, or .cache")
+    cache: str | None = Field(None, description="a folder, or s3://bucket/prefix; empty is $BEVPRIOR_CACHE, or .cache")
     skip_bad_frames: bool = Field(False, description="go on without frames that cannot be read; they are recorded")
 
     def load(self) -> tuple[Experiment, Plan]:
@@ -31,7 +30,6 @@ class ExperimentRequest(BaseModel):
         experiment, layers = load_experiment(self.config, (*self.overrides, *extra))
         return experiment, plan_experiment(experiment, layers, self.until)
 
-    @property
-    def cache_folder(self) -> Path:
+    def open_cache(self) -> Store:
         """Where results live."""
-        return cache_folder(self.cache)
+        return open_cache(self.cache)

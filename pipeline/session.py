@@ -2,12 +2,12 @@
 
 from rich.console import Console
 
-from cache.store import Store
 from pipeline.console import result_table
 from pipeline.execute import Outcome
 from pipeline.inline import run_inline
 from pipeline.publish import publish, summary_of
 from pipeline.request import ExperimentRequest
+from pipeline.runlog import RunLog
 
 
 def run_and_report(request: ExperimentRequest, console: Console) -> list[Outcome]:
@@ -17,7 +17,9 @@ def run_and_report(request: ExperimentRequest, console: Console) -> list[Outcome
         scene.errors.InputError: for what a user can mend.
     """
     experiment, plan = request.load()
-    outcomes = run_inline(plan, Store(request.cache_folder), experiment.runtime, console)
+    store = request.open_cache()
+    log = RunLog(store, experiment.name)
+    outcomes = run_inline(plan, store, experiment.runtime, console, log.finished)
     last = outcomes[-1]
     if last.step.stage.name == "report":
         page = publish(experiment.name, last.artifact, [(o.step, o.artifact) for o in outcomes])
