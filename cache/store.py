@@ -264,8 +264,7 @@ class Store:
         Raises:
             ValueError: if the roles of `parents` and `spec.inputs` differ.
             ArtifactMadeError: if the artifact is there already.
-            InputError: for a full disk or lost permission: nothing that looks whole is left; or if an input was
-                removed meanwhile.
+            InputError: for a full disk or lost permission: nothing that looks whole is left.
         """
         if set(parents) != set(spec.inputs):
             raise ValueError(f"{spec.stage}: parents {sorted(parents)} are not the inputs {sorted(spec.inputs)}")
@@ -274,10 +273,9 @@ class Store:
             self._create()
             work = self._work(spec)
             with Owner(self.objects) as owner, CostMeter() as meter:
-                with locked(self._tmp):  # the garbage collector sees either the inputs in use or no build
+                with locked(self._tmp):  # from here on the garbage collector knows which inputs are in use
                     if self.get(spec.key) is not None:
                         raise ArtifactMadeError
-                    self._check_parents(parents)
                     work.create()
                     build = Build(task, work, self._place(spec, work), owner, meter)
                 try:
@@ -319,12 +317,6 @@ class Store:
                 continue
             except LeaseLostError as error:
                 print(f"warning: {spec.stage} {spec.key[:12]}: {error}; joining them again", file=sys.stderr)
-
-    def _check_parents(self, parents: Mapping[str, str]) -> None:
-        for role, key in parents.items():
-            if self.get(key) is None:
-                fix = "run again: it is computed anew"
-                raise InputError(f"the input {role} was removed meanwhile", where=f"{self.name}, {key[:12]}", fix=fix)
 
     def _is_ours(self, entry: Entry) -> bool:
         return self.exists(entry) or self.objects.size(f"{entry.name}/{MANIFEST_COPY}") is not None
