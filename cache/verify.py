@@ -44,12 +44,15 @@ def verify(
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for entry in entries:
-            yield from _manifests(store, entry)
-            try:
-                artifact = store.open(entry)
-            except InputError:
-                continue  # named above
-            listed = artifact.manifest.files
+            manifest = None
+            for name in (MANIFEST_FILE, MANIFEST_COPY):
+                found_manifest, wrong = _manifest(store, entry, name)
+                manifest = manifest or found_manifest
+                if wrong:
+                    yield Damage(entry.stage, entry.key, name, "", wrong)
+            if manifest is None:
+                continue
+            listed = manifest.files
 
             found = pool.map(lambda item, entry=entry: _wrong(store, entry, *item, full=full), listed.items())
             for (file, expected), wrong in zip(listed.items(), found, strict=True):
@@ -75,18 +78,16 @@ def verify_records(objects: Objects) -> Iterator[Damage]:
                 yield Damage("", "", name, "", "damaged record")
 
 
-def _manifests(store: Store, entry: Entry) -> Iterator[Damage]:
-    texts = {name: store.read(entry, name) for name in (MANIFEST_FILE, MANIFEST_COPY)}
-    for name, text in texts.items():
-        wrong = "missing" if text is None else ""
-        if text is not None:
-            try:
-                if Manifest.from_json(text, f"{store.name}/{entry.name}").key != entry.key:
-                    wrong = "another artifact's"
-            except InputError as error:
-                wrong = error.what
-        if wrong:
-            yield Damage(entry.stage, entry.key, name, "", wrong)
+def _manifest(store: Store, entry: Entry, name: str) -> tuple[Manifest | None, str]:
+    """What the manifest or its copy says, and what is wrong with it."""
+    text = store.read(entry, name)
+    if text is None:
+        return None, "missing"
+    try:
+        manifest = Manifest.from_json(text, name)
+    except InputError as error:
+        return None, error.what
+    return (manifest, "") if manifest.key == entry.key else (None, "another artifact's")
 
 
 def _wrong(store: Store, entry: Entry, file: str, listed: FileEntry, *, full: bool) -> str:

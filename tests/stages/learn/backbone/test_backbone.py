@@ -55,6 +55,7 @@ def test_the_card_and_the_statistics_tell_the_scores(tmp_path, inputs):
         "README.md",
         "config.json",
         "history.jsonl",
+        "manifest.copy.json",
         "manifest.json",
         "model.safetensors",
         "scores.json",

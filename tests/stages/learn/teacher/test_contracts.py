@@ -25,6 +25,7 @@ def test_the_artifact_is_a_teachers_folder(tmp_path, inputs):
         "README.md",
         "config.json",
         "history.jsonl",
+        "manifest.copy.json",
         "manifest.json",
         "model.safetensors",
         "preprocessor_config.json",
