@@ -1,0 +1,160 @@
+"""Named byte strings that several processes change together: the few operations that a folder and a bucket both have.
+
+Everything that the store coordinates by, claims, receipts, pins, runs and manifests, is such an object. A change is a
+compare-and-swap, so two writers never both believe that they were first.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from cache.durable import PARTIAL, write_atomically
+
+ABSENT: Final = "absent"
+"""Expectation of `Objects.put`: no object of that name."""
+
+
+class ConflictError(Exception):
+    """The object is not in the state that the caller expected: another process was first."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object's bytes, and the version that a compare-and-swap expects."""
+
+    data: bytes
+    version: str
+
+
+class Objects(Protocol):
+    """Objects by name: relative, with forward slashes."""
+
+    def read(self, name: str) -> Object | None:
+        """The object, None where there is none."""
+
+    def put(self, name: str, data: bytes, *, expect: str | None = None, durable: bool = True) -> str:
+        """Writes an object, whole or not at all; its new version.
+
+        Args:
+            name: of the object.
+            data: its bytes.
+            expect: the version that it must have, or `ABSENT`; None overwrites whatever is there.
+            durable: whether it must survive a power cut once this returns.
+
+        Raises:
+            ConflictError: if the expectation does not hold.
+        """
+
+    def delete(self, name: str, *, expect: str | None = None) -> None:
+        """Removes an object, if it has the expected version; nothing happens where there is none.
+
+        Raises:
+            ConflictError: if it has another version.
+        """
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Name and size in bytes of each object below `prefix/`, sorted by name."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names directly below `prefix/` that have objects below them, sorted; the last part only."""
+
+    def delete_all(self, prefix: str) -> None:
+        """Removes every object below `prefix/`."""
+
+
+class LocalObjects:
+    """Objects as files below a folder.
+
+    A swap holds an operating-system lock on the file's folder, which ends with its process, however that ends.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, name: str) -> Object | None:
+        """See `Objects.read`."""
+        try:
+            data = (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Object(data, _version(data))
+
+    def put(self, name: str, data: bytes, *, expect: str | None = None, durable: bool = True) -> str:
+        """See `Objects.put`."""
+        file = self.root / name
+        for _ in range(_ATTEMPTS):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # the folder was removed since; the next attempt makes it again
+                if expect is None:
+                    write_atomically(file, data, durable=durable)
+                else:
+                    with _locked(file.parent):
+                        self._check(name, expect)
+                        write_atomically(file, data, durable=durable)
+                return _version(data)
+        raise ConflictError(name)
+
+    def delete(self, name: str, *, expect: str | None = None) -> None:
+        """See `Objects.delete`."""
+        file = self.root / name
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if expect is None:
+                file.unlink()
+                return
+            with _locked(file.parent):
+                if file.exists():
+                    self._check(name, expect)
+                    file.unlink()
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Objects.list`."""
+        yield from sorted(_walk(self.root / prefix, prefix))
+
+    def folders(self, prefix: str) -> list[str]:
+        """See `Objects.folders`."""
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / prefix) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        return []
+
+    def delete_all(self, prefix: str) -> None:
+        """See `Objects.delete_all`."""
+        shutil.rmtree(self.root / prefix, ignore_errors=True)
+
+    def _check(self, name: str, expect: str) -> None:
+        found = self.read(name)
+        if (ABSENT if found is None else found.version) != expect:
+            raise ConflictError(name)
+
+
+_ATTEMPTS = 5
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{prefix}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), name)
+            elif not entry.name.endswith(PARTIAL):
+                with suppress(FileNotFoundError):  # removed since it was listed
+                    yield name, entry.stat(follow_symlinks=False).st_size
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # which gives the lock back
