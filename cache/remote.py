@@ -1,10 +1,10 @@
 """Objects in a bucket: what several machines share without a common file system."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cache.bucket import Bucket, is_conflict, is_missing, may_pass
 from cache.manifest import FileEntry
@@ -15,11 +15,13 @@ from scene.errors import InputError
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode, PutResult
 
+Result = TypeVar("Result")
+
 SILENCE_S = 4.0
 """How long a bucket may be silent on a request; three such silences in a row are an error."""
 
-UPLOAD_SILENCE_S = 60.0
-"""The same for a part of a file: here the time counts that its bytes take to leave."""
+PATIENCE_S = 60.0
+"""The same for a part of a file, whose bytes take time to leave, and for the removal of many objects."""
 
 PART_BYTES = 5 * 2**20
 """Size of a part of a file that is uploaded; S3 takes no smaller ones, and no more of them than `MAX_PARTS`."""
@@ -44,7 +46,7 @@ class RemoteObjects:
         self.url = self._bucket.url
         self._store = self._bucket.connect(silence_s=SILENCE_S, retries=_ATTEMPTS - 1)
         self._store_once = self._bucket.connect(silence_s=SILENCE_S, retries=0)
-        self._upload_store = self._bucket.connect(silence_s=UPLOAD_SILENCE_S, retries=_ATTEMPTS - 1)
+        self._patient_store = self._bucket.connect(silence_s=PATIENCE_S, retries=_ATTEMPTS - 1)
 
     def __reduce__(self) -> tuple[type["RemoteObjects"], tuple[str]]:
         return RemoteObjects, (self.url,)  # credentials stay in the environment
@@ -71,15 +73,14 @@ class RemoteObjects:
                 raise
 
     def put(self, name: str, data: bytes, *, expect: str | None = None, durable: bool = True) -> str:  # noqa: ARG002
-        """See `Objects.put`; what a bucket has accepted is durable."""
+        """See `Objects.put`; what a bucket has accepted is durable. For up to some megabytes: `upload` for more."""
         import obstore
 
         check_name(name)
         if expect is not None:
             return self._swap(name, data, "create" if expect == ABSENT else {"e_tag": expect})
-        store = self._store if len(data) < PART_BYTES // 16 else self._upload_store
         with self._bucket.explain_errors(name):
-            return _version(obstore.put(store, name, data, mode="overwrite", use_multipart=False))
+            return _version(obstore.put(self._store, name, data, mode="overwrite", use_multipart=False))
 
     def delete(self, name: str, *, expect: str | None = None) -> None:
         """See `Objects.delete`.
@@ -97,8 +98,7 @@ class RemoteObjects:
                 return
             if found.version != expect:
                 raise ConflictError(name)
-        with self._bucket.explain_errors(name):
-            obstore.delete(self._store, name)
+        self._insist(lambda _: obstore.delete(self._store_once, name), name)
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Objects.list`."""
@@ -124,8 +124,7 @@ class RemoteObjects:
         import obstore
 
         names = [name for name, _ in self.list(prefix)]
-        with self._bucket.explain_errors():
-            obstore.delete(self._store, names)
+        self._insist(lambda _: obstore.delete(self._patient_store, names))
 
     def upload(self, name: str, file: Path) -> None:
         """Puts a file's bytes there, whole or not at all, in parts if it is large; never all of them in memory."""
@@ -166,21 +165,32 @@ class RemoteObjects:
     def _swap(self, name: str, data: bytes, mode: "PutMode") -> str:
         import obstore
 
-        for attempt in range(_ATTEMPTS):
-            time.sleep(_PAUSE_S * attempt)
-            with self._bucket.explain_errors(name):
+        def write(attempt: int) -> str:
+            try:
+                return _version(obstore.put(self._store_once, name, data, mode=mode, use_multipart=False))
+            except (obstore.exceptions.BaseError, FileNotFoundError) as error:
+                if not is_conflict(error):
+                    raise
+            found = self.read(name) if attempt else None
+            if found is not None and found.data == data:
+                return found.version
+            raise ConflictError(name)
+
+        return self._insist(write, name)
+
+    def _insist(self, request: Callable[[int], Result], name: str = "") -> Result:
+        """Repeats a change that got no answer, which obstore does not; `request` learns the attempt's number."""
+        from obstore.exceptions import BaseError
+
+        with self._bucket.explain_errors(name):
+            for attempt in range(_ATTEMPTS - 1):
                 try:
-                    return _version(obstore.put(self._store_once, name, data, mode=mode, use_multipart=False))
-                except (obstore.exceptions.BaseError, FileNotFoundError) as error:
-                    if not is_conflict(error) and (not may_pass(error) or attempt == _ATTEMPTS - 1):
+                    return request(attempt)
+                except BaseError as error:
+                    if not may_pass(error):
                         raise
-                    conflict = is_conflict(error)
-            if conflict:
-                found = self.read(name) if attempt else None
-                if found is not None and found.data == data:
-                    return found.version
-                break
-        raise ConflictError(name)
+                time.sleep(_PAUSE_S * (attempt + 1))
+            return request(_ATTEMPTS - 1)
 
     def _upload(self, name: str, file: Path, meter: Meter) -> None:
         import obstore
@@ -188,7 +198,7 @@ class RemoteObjects:
         check_name(name)
         part_bytes = max(PART_BYTES, file.stat().st_size // (MAX_PARTS - 1))
         with MeteredFile(file, meter) as stream, self._bucket.explain_errors(name):
-            obstore.put(self._upload_store, name, stream, chunk_size=part_bytes, max_concurrency=1)
+            obstore.put(self._patient_store, name, stream, chunk_size=part_bytes, max_concurrency=1)
 
     def _download(self, name: str, file: Path, expected: FileEntry, meter: Meter) -> None:
         check_name(name)

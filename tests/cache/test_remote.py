@@ -4,6 +4,7 @@ import pickle
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -146,6 +147,19 @@ def test_a_write_whose_answer_is_lost_was_still_ours(objects: RemoteObjects, roa
     assert objects.read("a").data == b"mine"  # type: ignore[union-attr]
 
 
+def test_a_deletion_whose_answer_is_lost_is_done(objects: RemoteObjects, road: s3.Road) -> None:
+    far = RemoteObjects(objects.url)
+    for name in ["a/1", "a/2", "b"]:
+        objects.put(name, b"1")
+    road.swallow_answers = 1
+    far.delete("b")
+    assert road.swallow_answers == 0
+    assert objects.read("b") is None
+    road.swallow_answers = 1
+    far.delete_all("a")
+    assert list(objects.list("a")) == []
+
+
 @pytest.fixture(params=["refuses", "says nothing"])
 def dead_port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A port where nobody listens, or somebody who never answers."""
@@ -160,8 +174,10 @@ def dead_port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def test_a_dead_endpoint_is_one_line(dead_port: int, tmp_path: Path) -> None:
     with s3.environment(dead_port):
         objects = RemoteObjects("s3://tests/place")
-        for call in every_call(objects, tmp_path):
-            message = refused(call)
+        calls = every_call(objects, tmp_path)
+        with ThreadPoolExecutor(len(calls)) as pool:
+            messages = list(pool.map(refused, calls))
+        for message in messages:
             assert f"the object store at 127.0.0.1:{dead_port} does not answer (s3://tests/place)" in message
         assert not (tmp_path / "out" / "a").exists()
 
