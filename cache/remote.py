@@ -1,7 +1,9 @@
 """Objects in a bucket: what several machines share without a common file system."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -57,6 +59,23 @@ class RemoteObjects:
 
         with self._bucket.explain_errors():
             next(iter(obstore.list(self._store, "access", chunk_size=1)), None)
+
+    def check_swaps(self) -> None:
+        """Raises InputError unless the server honours conditional writes: older ones take no notice of them.
+
+        Four small requests; once is enough for a bucket.
+        """
+        name = f"access/{uuid.uuid4().hex}"
+        version = self.put(name, b"first", expect=ABSENT)
+        try:
+            for expect in (ABSENT, f'"{"0" * 32}"'):
+                with suppress(ConflictError):
+                    self.put(name, b"second", expect=expect)
+                    fix = "use one that has them, as Amazon S3 does: without, two processes could do the same work"
+                    raise InputError("the object store has no conditional writes", where=self.url, fix=fix)
+            self.put(name, b"third", expect=version)
+        finally:
+            self.delete(name)
 
     def read(self, name: str) -> Object | None:
         """See `Objects.read`."""

@@ -27,9 +27,9 @@ def environment(port: int) -> Iterator[None]:
 
 
 @contextmanager
-def server() -> Iterator[int]:
+def server(*options: str) -> Iterator[int]:
     """Runs a server that has the bucket `tests`; its port."""
-    command = [sys.executable, str(Path(__file__).parent / "s3_server.py")]
+    command = [sys.executable, str(Path(__file__).parent / "s3_server.py"), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None

@@ -194,6 +194,18 @@ def test_rejected_credentials_are_one_line(tmp_path: Path, monkeypatch: pytest.M
             assert "does not accept the credentials (InvalidAccessKeyId)" in refused(call)
 
 
+def test_a_server_with_conditional_writes_passes_and_keeps_no_trace(objects: RemoteObjects) -> None:
+    objects.check_swaps()
+    assert list(objects.list("access")) == []
+
+
+def test_a_server_without_conditional_writes_is_found_out() -> None:
+    with s3.server("--deaf") as port, s3.environment(port):
+        objects = RemoteObjects("s3://tests/place")
+        assert "has no conditional writes (s3://tests/place)" in refused(objects.check_swaps)
+        assert list(objects.list("access")) == []
+
+
 def test_what_is_no_object_store_has_no_absent_objects(tmp_path: Path) -> None:
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
