@@ -79,7 +79,9 @@ class Owner:
             if not self.is_dead(holder):
                 return False
         try:
-            self._objects.put(name, self.id.encode(), expect=ABSENT if found is None else found.version, durable=False)
+            self._objects.put(
+                name, self.id.encode(), expect=ABSENT if found is None else found.version, durable=False
+            )
         except ConflictError:
             return False
         return True

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,16 +42,9 @@ def server(*options: str) -> Iterator[int]:
 
 
 def _create_bucket(port: int) -> None:
-    import boto3
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="tests",
-        aws_secret_access_key=SECRET,
-    )
-    client.create_bucket(Bucket="tests")
+    signed = "AWS4-HMAC-SHA256 Credential=tests/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/tests", method="PUT", headers={"Authorization": signed})
+    urllib.request.urlopen(request).close()
 
 
 class Road:
