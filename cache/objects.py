@@ -68,7 +68,7 @@ class Objects(Protocol):
             ConflictError: if it has another version.
         """
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Name and size in bytes of each object below `prefix/`, sorted by name."""
 
     def folders(self, prefix: str) -> Sequence[str]:
@@ -122,8 +122,8 @@ class LocalObjects:
                     self._check(name, expect)
                     file.unlink()
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """See `Objects.list`."""
+    def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Objects.scan`."""
         yield from sorted(_walk(self._file(prefix), prefix))
 
     def folders(self, prefix: str) -> Sequence[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cache.bucket import Bucket, is_conflict, is_missing, may_pass
 from cache.manifest import FileEntry
 from cache.objects import ABSENT, ConflictError, LocalObjects, Object, check_name
-from cache.transfer import Meter, MeteredFile, receive, transfer_all
+from cache.streams import Meter, MeteredFile, receive, transfer_all
 from scene.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ class RemoteObjects:
                 raise ConflictError(name)
         self._insist(lambda _: obstore.delete(self._store_once, name), name)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """See `Objects.list`."""
+    def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Objects.scan`."""
         import obstore
 
         check_name(prefix)
@@ -142,7 +142,7 @@ class RemoteObjects:
         """See `Objects.delete_all`; what is written there meanwhile may stay."""
         import obstore
 
-        names = [name for name, _ in self.list(prefix)]
+        names = [name for name, _ in self.scan(prefix)]
         self._insist(lambda _: obstore.delete(self._patient_store, names))
 
     def upload(self, name: str, file: Path) -> None:

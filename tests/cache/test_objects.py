@@ -46,7 +46,7 @@ def test_a_name_may_hold_other_characters(objects: Objects) -> None:
     name = "units/x=1 %41 ü#?+&.json"
     objects.put(name, b"1", expect=ABSENT)
     assert objects.read(name) is not None
-    assert [name for name, _ in objects.list("units")] == [name]
+    assert [name for name, _ in objects.scan("units")] == [name]
 
 
 def test_put_without_an_expectation_overwrites(objects: Objects) -> None:
@@ -96,7 +96,7 @@ def test_delete_of_another_version_conflicts(objects: Objects) -> None:
 
 def test_an_object_may_vanish_at_any_moment(objects: Objects) -> None:
     version = objects.put("a/b", b"1")
-    listed = list(objects.list("a"))
+    listed = list(objects.scan("a"))
     objects.delete("a/b")
     assert listed == [("a/b", 1)]
     assert objects.read("a/b") is None
@@ -114,9 +114,9 @@ def test_list_is_of_what_lies_below_sorted(objects: Objects) -> None:
         if name != "a/b":  # a folder cannot hold both a/b and a/b/c
             objects.put(name, name.encode())
     below = sorted(name for name in names if name.startswith("a/") and name != "a/b")
-    assert list(objects.list("a")) == [(name, len(name)) for name in below]
-    assert list(objects.list("a/b")) == [("a/b/c", 5)]
-    assert list(objects.list("none")) == []
+    assert list(objects.scan("a")) == [(name, len(name)) for name in below]
+    assert list(objects.scan("a/b")) == [("a/b/c", 5)]
+    assert list(objects.scan("none")) == []
 
 
 def test_folders_are_those_with_objects_below_them(objects: Objects) -> None:
@@ -132,8 +132,8 @@ def test_delete_all_is_of_what_lies_below(objects: Objects) -> None:
     for name in ["a/x/1", "a/x/2/3", "a/xy", "b/x/1"]:
         objects.put(name, b"")
     objects.delete_all("a/x")
-    assert [name for name, _ in objects.list("a")] == ["a/xy"]
-    assert [name for name, _ in objects.list("b")] == ["b/x/1"]
+    assert [name for name, _ in objects.scan("a")] == ["a/xy"]
+    assert [name for name, _ in objects.scan("b")] == ["b/x/1"]
     objects.delete_all("none")
 
 
@@ -178,7 +178,7 @@ def test_other_names_are_refused(objects: Objects, name: str) -> None:
         lambda: objects.put(name, b""),
         lambda: objects.put(name, b"", expect=ABSENT),
         lambda: objects.delete(name),
-        lambda: list(objects.list(name)),
+        lambda: list(objects.scan(name)),
         lambda: objects.folders(name),
         lambda: objects.delete_all(name),
     ]

@@ -59,7 +59,7 @@ def every_call(objects: RemoteObjects, folder: Path) -> list[Callable[[], object
         lambda: objects.put("a", b"", expect=ABSENT),
         lambda: objects.put("a", b"", expect='"1"'),
         lambda: objects.delete("a"),
-        lambda: list(objects.list("a")),
+        lambda: list(objects.scan("a")),
         lambda: objects.folders("a"),
         lambda: objects.delete_all("a"),
         lambda: objects.upload("a", file),
@@ -74,7 +74,7 @@ def test_what_is_uploaded_is_downloaded(objects: RemoteObjects, tmp_path: Path, 
     objects.upload("a/b", tmp_path / "here")
     objects.download("a/b", tmp_path / "new" / "there", bytes=len(data), sha256=sha256(data).hexdigest())
     assert (tmp_path / "new" / "there").read_bytes() == data
-    assert list(objects.list("a")) == [("a/b", len(data))]
+    assert list(objects.scan("a")) == [("a/b", len(data))]
 
 
 def test_many_go_and_come_with_a_progress_bar(
@@ -157,7 +157,7 @@ def test_a_deletion_whose_answer_is_lost_is_done(objects: RemoteObjects, road: s
     assert objects.read("b") is None
     road.swallow_answers = 1
     far.delete_all("a")
-    assert list(objects.list("a")) == []
+    assert list(objects.scan("a")) == []
 
 
 @pytest.fixture(params=["refuses", "says nothing"])
@@ -196,14 +196,14 @@ def test_rejected_credentials_are_one_line(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_server_with_conditional_writes_passes_and_keeps_no_trace(objects: RemoteObjects) -> None:
     objects.check_swaps()
-    assert list(objects.list("access")) == []
+    assert list(objects.scan("access")) == []
 
 
 def test_a_server_without_conditional_writes_is_found_out() -> None:
     with s3.server("--deaf") as port, s3.environment(port):
         objects = RemoteObjects("s3://tests/place")
         assert "has no conditional writes (s3://tests/place)" in refused(objects.check_swaps)
-        assert list(objects.list("access")) == []
+        assert list(objects.scan("access")) == []
 
 
 def test_what_is_no_object_store_has_no_absent_objects(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_bucket_without_a_prefix(bucket_url: str) -> None:
     name = bucket_url.rpartition("/")[2]
     objects.put(f"{name}/a", b"1")
     assert RemoteObjects(bucket_url).read("a").data == b"1"  # type: ignore[union-attr]
-    assert name in {found.partition("/")[0] for found, _ in objects.list(name)}
+    assert name in {found.partition("/")[0] for found, _ in objects.scan(name)}
 
 
 def test_no_credentials_are_one_line_before_anything_is_sent(bucket_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
