@@ -11,9 +11,14 @@ PARTIAL = ".partial"
 """Suffix of a file that is being written (zarr's local store uses the same); such a file is never part of a result."""
 
 
+def partial_of(file: Path) -> Path:
+    """The name under which this thread writes what will be `file`: beside it, so that a rename brings it there."""
+    return file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
+
+
 def write_atomically(file: Path, data: bytes, *, durable: bool = True) -> None:
     """Puts `data` at `file` by a rename; with `durable`, it is on the disk when this returns."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
+    partial = partial_of(file)
     try:
         with partial.open("wb") as stream:
             stream.write(data)

@@ -6,8 +6,8 @@ owner. No clock is ever compared with another machine's, or with itself after a 
 - when it has seen the same count for longer than the owner's `duration_s`, by its own monotonic clock, or
 - at once, when the owner's process ran on this machine and has ended.
 
-It then removes the owner's record, which frees all that the owner had claimed. An owner that was only slow finds its
-record gone, knows that it is lost, and marks nothing done any more.
+It then puts a tombstone in place of the owner's record, which frees all that the owner had claimed. An owner that was
+only slow meets it at its next beat, knows that it is lost, and marks nothing done any more.
 """
 
 import json
@@ -23,12 +23,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from cache.objects import ABSENT, ConflictError, Object, Objects
+from scene.errors import InputError
 
 DURATION_S = 60.0
 """How long an owner may be silent before others take over its work."""
 
 BEATS_PER_DURATION = 6
 OWNERS = "owners"
+TOMBSTONE = b"dead"
 
 
 class LeaseLostError(Exception):
@@ -60,8 +62,8 @@ class Owner:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        with suppress(ConflictError, OSError):
-            self._objects.delete(_record(self.id), expect=self._version)
+        with suppress(ConflictError, OSError, InputError):
+            self._objects.delete(_record(self.id))
 
     def check(self) -> None:
         """Raises LeaseLostError if others have taken this owner for dead."""
@@ -92,9 +94,11 @@ class Owner:
                 self._objects.delete(name, expect=found.version)
 
     def is_dead(self, owner: str) -> bool:
-        """Whether `owner` has ended or been silent for too long; if so, its record is gone when this returns."""
+        """Whether `owner` has ended or been silent for too long; if so, it knows before it marks more done."""
         found = self._objects.read(_record(owner)) if _ID.fullmatch(owner) else None
         if found is None:
+            return True
+        if found.data == TOMBSTONE:
             return True
         version, since_s = self._seen.setdefault(owner, (found.version, time.monotonic()))
         if version != found.version:
@@ -102,8 +106,8 @@ class Owner:
         if not has_ended(found) and time.monotonic() - since_s <= silence_allowed_s(found):
             return False
         try:
-            self._objects.delete(_record(owner), expect=found.version)
-        except ConflictError:  # it beat at the last moment
+            self._objects.put(_record(owner), TOMBSTONE, expect=found.version, durable=False)
+        except ConflictError:  # it beat at the last moment, or another observer was quicker
             return False
         return True
 
@@ -114,14 +118,21 @@ class Owner:
             except ConflictError:
                 self._lost.set()
                 return
-            except OSError:  # a full disk or a network away: silence decides, not this
+            except (OSError, InputError):  # a full disk or a network away: silence decides, not this
                 continue
 
     def _write(self) -> None:
         self._beat += 1
         record = {**place(), "beat": self._beat, "duration_s": self._duration_s}
         data = json.dumps(record).encode()
-        self._version = self._objects.put(_record(self.id), data, expect=self._version, durable=False)
+        try:
+            self._version = self._objects.put(_record(self.id), data, expect=self._version, durable=False)
+        except ConflictError:
+            # An earlier beat whose answer was lost may have arrived: then the record is still this owner's.
+            found = self._objects.read(_record(self.id))
+            if found is None or found.data == TOMBSTONE:
+                raise
+            self._version = self._objects.put(_record(self.id), data, expect=found.version, durable=False)
 
 
 def living_owners(objects: Objects) -> set[str]:
@@ -129,7 +140,7 @@ def living_owners(objects: Objects) -> set[str]:
     living = set()
     for name, _ in objects.scan(OWNERS):
         found = objects.read(name)
-        if found is not None and not has_ended(found):
+        if found is not None and found.data != TOMBSTONE and not has_ended(found):
             living.add(name.removeprefix(f"{OWNERS}/").removesuffix(".json"))
     return living
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,18 @@ class Object:
     version: str
 
 
+def check_name(name: str) -> None:
+    """Refuses what is not a relative name with forward slashes: nothing outside the objects' own place is touched.
+
+    Raises:
+        ValueError: if the name is empty or absolute, or one of its parts is empty, `.` or `..`.
+    """
+    if not set(name.split("/")).isdisjoint({"", ".", ".."}) or "\\" in name or "\0" in name:
+        raise ValueError(f"not the name of an object: {name!r}")
+
+
 class Objects(Protocol):
-    """Objects by name: relative, with forward slashes."""
+    """Objects by name: relative, with forward slashes. Every method refuses other names with ValueError."""
 
     def read(self, name: str) -> Object | None:
         """The object, None where there is none."""
@@ -65,7 +75,7 @@ class Objects(Protocol):
     def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Name and size in bytes of each object below `prefix/`, sorted by name."""
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> Sequence[str]:
         """Names directly below `prefix/` that have objects below them, sorted; the last part only."""
 
     def delete_all(self, prefix: str) -> None:
@@ -84,7 +94,7 @@ class LocalObjects:
     def read(self, name: str) -> Object | None:
         """See `Objects.read`."""
         try:
-            data = (self.root / name).read_bytes()
+            data = self._file(name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         return Object(data, _version(data))
@@ -92,14 +102,14 @@ class LocalObjects:
     def size(self, name: str) -> int | None:
         """See `Objects.size`."""
         try:
-            state = (self.root / name).stat()
+            state = self._file(name).lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         return state.st_size if stat.S_ISREG(state.st_mode) else None
 
     def put(self, name: str, data: bytes, *, expect: str | None = None, durable: bool = True) -> str:
         """See `Objects.put`."""
-        file = self.root / name
+        file = self._file(name)
         for _ in range(_ATTEMPTS):
             file.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # the folder was removed since; the next attempt makes it again
@@ -114,7 +124,7 @@ class LocalObjects:
 
     def delete(self, name: str, *, expect: str | None = None) -> None:
         """See `Objects.delete`."""
-        file = self.root / name
+        file = self._file(name)
         with suppress(FileNotFoundError, NotADirectoryError):
             if expect is None:
                 file.unlink()
@@ -126,17 +136,22 @@ class LocalObjects:
 
     def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Objects.scan`."""
-        yield from sorted(_walk(self.root / prefix, prefix))
+        yield from sorted(_walk(self._file(prefix), prefix))
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> Sequence[str]:
         """See `Objects.folders`."""
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / prefix) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._file(prefix)) as entries:
+            folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return sorted(entry.name for entry in folders if any(_walk(Path(entry.path), prefix)))
         return []
 
     def delete_all(self, prefix: str) -> None:
         """See `Objects.delete_all`."""
-        shutil.rmtree(self.root / prefix, ignore_errors=True)
+        shutil.rmtree(self._file(prefix), ignore_errors=True)
+
+    def _file(self, name: str) -> Path:
+        check_name(name)
+        return self.root / name
 
     def _check(self, name: str, expect: str) -> None:
         found = self.read(name)
