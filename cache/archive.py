@@ -5,10 +5,11 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from cache.copying import scratch_folder
 from cache.durable import PARTIAL
 from cache.keys import KEY, STAGE_NAME
 from cache.manifest import MANIFEST_FILE, Artifact, Manifest
-from cache.store import ARTIFACTS, TRASH, Entry, Store, scratch_folder
+from cache.store import ARTIFACTS, TRASH, Entry, Store
 from cache.transfer import Transferred
 from scene.errors import InputError
 

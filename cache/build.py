@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from cache.cost import Cost, CostMeter
 from cache.durable import remove_partials, sha256_of
 from cache.keys import KeySpec, normalise
 from cache.leases import Owner
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest
+from cache.place import Place
 from cache.provenance import describe_environment
 from cache.schema import describe_arrays
 from cache.sources import source_digest, source_files
@@ -27,25 +28,6 @@ from scene.errors import InputError
 
 class ArtifactMadeError(Exception):
     """Another process finished the artifact that this one works on. `Store.get_or_build` handles it."""
-
-
-class Place(Protocol):
-    """Where the files of a build go: nowhere else on a local disk, to a bucket from a machine that may vanish."""
-
-    def keep(self, files: Mapping[str, FileEntry]) -> None:
-        """Returns once these files of the work folder survive a power cut."""
-
-    def has(self, files: Mapping[str, FileEntry]) -> bool:
-        """Whether these files, which some process kept, are still there with their sizes."""
-
-    def gather(self, files: Mapping[str, FileEntry]) -> None:
-        """Returns once these files, which some process kept, are in the work folder."""
-
-    def publish(self, manifest: Manifest) -> Artifact:
-        """Makes the artifact out of the work folder; it exists from one instant on."""
-
-    def find(self) -> Artifact | None:
-        """The artifact, if it is there already."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +144,7 @@ class Build:
             self._raise_if_made()
             if not told:
                 stage, key = self._task.spec.stage, self._task.spec.key[:12]
-                print(f"{stage} {key} is being built by another process: waiting", file=sys.stderr)
+                sys.stderr.write(f"{stage} {key} is being built by another process: waiting\n")  # in one piece
                 told = True
             time.sleep(POLL_S)
         self._raise_if_made()

@@ -105,10 +105,12 @@ class Owner:
             self._seen[owner] = (found.version, since_s := time.monotonic())
         if not has_ended(found) and time.monotonic() - since_s <= silence_allowed_s(found):
             return False
-        try:
-            self._objects.put(_record(owner), TOMBSTONE, expect=found.version, durable=False)
+        try:  # in two steps: a bucket can swap on a condition, not delete on one
+            version = self._objects.put(_record(owner), TOMBSTONE, expect=found.version, durable=False)
         except ConflictError:  # it beat at the last moment, or another observer was quicker
             return False
+        with suppress(ConflictError):
+            self._objects.delete(_record(owner), expect=version)
         return True
 
     def _run(self) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cache.folder import LAYOUT
 from cache.keys import KeySpec
-from cache.store import LAYOUT, Progress, Store
+from cache.store import Progress, Store
 from scene.errors import InputError
 from tests.cache import toy
 

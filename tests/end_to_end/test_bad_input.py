@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cache.store import MARKER_FILE, Store
+from cache.folder import MARKER_FILE
+from cache.store import Store
 from tests.end_to_end.program import Run
 
 pytestmark = pytest.mark.timeout(200)
