@@ -61,6 +61,13 @@ class RemoteObjects:
         with self._bucket.explain_errors():
             next(iter(obstore.list(self._store, "access", chunk_size=1)), None)
 
+    def is_empty(self) -> bool:
+        """Whether nothing is below the prefix."""
+        import obstore
+
+        with self._bucket.explain_errors():
+            return not any(obstore.list(self._store, chunk_size=1))
+
     def check_swaps(self) -> None:
         """Raises InputError unless the server honours conditional writes: older ones take no notice of them.
 

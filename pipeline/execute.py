@@ -40,7 +40,7 @@ def execute(step: Step, artifacts: Mapping[str, Artifact], store: Store, runtime
         scene.errors.InputError: for what a user can mend.
     """
     start = time.monotonic()
-    known = keyed(step, artifacts)
+    known = keyed(step, artifacts, store)
     artifact, found = make(known, None if step.data_step is None else artifacts[step.data_step], store, runtime)
     changed = changed_sources(artifact.manifest, step.stage.sources) if found else []
     return Outcome(step, artifact, not found, time.monotonic() - start, tuple(changed))

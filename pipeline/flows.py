@@ -95,6 +95,7 @@ def show_in_ui(request: ExperimentRequest, keys: Mapping[str, str]) -> None:
     )
     last_step, last = made[-1]
     if last_step.stage.name == "report":
+        last = store.materialise(last)
         page = publish(experiment.name, last, made).resolve()
         create_markdown_artifact(key="result", markdown=markdown_table(summary_of(last)))
         create_link_artifact(key="report", link=page.as_uri(), link_text=str(page))

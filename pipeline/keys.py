@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.keys import KeySpec
-from cache.store import Artifact
+from cache.store import Artifact, Store
 from pipeline.plan import Step
 from stages.stage import resolve
 
@@ -32,16 +32,19 @@ def missing_inputs(step: Step, artifacts: Mapping[str, Artifact]) -> list[str]:
     return [name for name in step.needs if name not in artifacts]
 
 
-def keyed(step: Step, artifacts: Mapping[str, Artifact]) -> Keyed:
-    """The step with its key.
+def keyed(step: Step, artifacts: Mapping[str, Artifact], store: Store) -> Keyed:
+    """The step with its key; `store` brings the data set here, where the key depends on it and it is an artifact.
 
     Raises:
         KeyError: if an artifact that it reads is not in `artifacts` (by step name).
         scene.errors.InputError: if what the stage reads from outside the cache is not there.
     """
     inputs = {role: artifacts[name] for role, name in step.inputs.items()}
-    data_root = step.data_root if step.data_step is None else artifacts[step.data_step].path
     fingerprint = step.stage.fingerprint
+    data_root = step.data_root
+    if step.data_step is not None:
+        data = artifacts[step.data_step]
+        data_root = (data if fingerprint is None else store.materialise(data)).path
     spec = KeySpec(
         stage=step.stage.name,
         version=step.stage.version,

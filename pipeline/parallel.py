@@ -15,12 +15,12 @@ from collections.abc import Callable, Container
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from cache.store import Artifact, Store
 from pipeline.execute import Outcome, execute
 from pipeline.keys import keyed
+from pipeline.places import open_cache
 from pipeline.plan import Plan, Step
 from scene.errors import InputError
 from stages.interrupts import interrupts_held
@@ -49,9 +49,9 @@ def run_parallel(
         while len(done) < len(plan.steps):
             for step in _ready(plan, done, {s.name for s in running.values()}):
                 artifacts = {name: done[name].artifact for name in step.needs}
-                if store.get(keyed(step, artifacts).spec.key) is None:
+                if store.get(keyed(step, artifacts, store).spec.key) is None:
                     with interrupts_held():  # the new worker starts deaf to them, until it can answer
-                        running[pool.submit(_work, step, artifacts, store.root, runtime)] = step
+                        running[pool.submit(_work, step, artifacts, store.name, runtime)] = step
                 else:
                     _finish(execute(step, artifacts, store, runtime), done, finished)
                     break  # more may be ready now
@@ -95,12 +95,12 @@ _at_work = threading.Event()
 """In a worker: set while a step runs. An interrupt unwinds the step, and means nothing to a worker that waits."""
 
 
-def _work(step: Step, artifacts: dict[str, Artifact], cache: Path, runtime: Runtime) -> float:
+def _work(step: Step, artifacts: dict[str, Artifact], cache: str, runtime: Runtime) -> float:
     """Makes the step's artifact in a worker; the seconds that took."""
     start = time.monotonic()
     _at_work.set()
     try:
-        execute(step, artifacts, Store(cache), runtime)
+        execute(step, artifacts, open_cache(cache), runtime)
     finally:
         _at_work.clear()
     return time.monotonic() - start

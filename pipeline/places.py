@@ -1,5 +1,6 @@
 """Where things lie: the project's configurations, the cache, the published reports."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -16,7 +17,12 @@ def open_cache(given: str | None) -> Store:
         scene.errors.InputError: for a place that holds something else, or cannot be reached.
     """
     where = given or os.environ.get("BEVPRIOR_CACHE") or ".cache"
-    return Store(Path(where).absolute())
+    if "://" not in where:
+        return Store(Path(where).absolute())
+    from cache.remote_store import RemoteStore  # which starts a network client
+
+    mirrors = Path(os.environ.get("BEVPRIOR_MIRROR") or ".cache-mirror").absolute()
+    return RemoteStore(where, mirrors / hashlib.sha256(where.rstrip("/").encode()).hexdigest()[:12])
 
 
 def shown(path: Path) -> str:

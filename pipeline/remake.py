@@ -111,7 +111,7 @@ def _known(store: Store, artifact: Artifact, data_root: Path | None) -> tuple[Ke
     root = data_root or (Path(origin["data_root"]) if origin.get("data_root") else None)
     roles, data_step = {role: role for role in artifacts}, None if data is None else DATA
     step = Step(artifact.stage, described, settings, roles, None if data_step else root, data_step)
-    known = keyed(step, artifacts if data is None else artifacts | {DATA: data})
+    known = keyed(step, artifacts if data is None else artifacts | {DATA: data}, store)
     if known.spec.key != artifact.key:
         changed = differences(ingredients(artifact.manifest.spec), ingredients(known.spec))
         fix = "use the version and the data that it was made with"

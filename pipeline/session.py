@@ -1,5 +1,7 @@
 """One inline run from request to report."""
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from pipeline.console import result_table
@@ -20,6 +22,7 @@ def run_and_report(request: ExperimentRequest, console: Console) -> list[Outcome
     store = request.open_cache()
     log = RunLog(store, experiment.name)
     outcomes = run_inline(plan, store, experiment.runtime, console, log.finished)
+    outcomes[-1] = replace(outcomes[-1], artifact=store.materialise(outcomes[-1].artifact))
     last = outcomes[-1]
     if last.step.stage.name == "report":
         page = publish(experiment.name, last.artifact, [(o.step, o.artifact) for o in outcomes])

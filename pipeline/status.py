@@ -45,7 +45,7 @@ def survey(plan: Plan, store: Store) -> list[StepStatus]:
             why = "waits for " + _listed(waiting, ", ")
             result.append(StepStatus(step.name, step.stage.name, "missing", None, why))
             continue
-        spec = keyed(step, known).spec
+        spec = keyed(step, known, store).spec
         artifact = store.get(spec.key)
         if artifact is not None:
             known[step.name] = artifact
