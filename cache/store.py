@@ -80,6 +80,14 @@ class Store(Catalogue):
         artifact.check_complete()
         return artifact
 
+    def check(self, artifact: Artifact) -> None:
+        """Checks what is cheap to check of an artifact that is taken from the cache.
+
+        Raises:
+            InputError: if a file is missing or cut short.
+        """
+        artifact.check_complete()
+
     @contextmanager
     def build(
         self,
@@ -144,7 +152,7 @@ class Store(Catalogue):
         """
         while True:
             if (artifact := self.get(spec.key)) is not None:
-                artifact.check_complete()
+                self.check(artifact)
                 return artifact, True
             try:
                 with self.build(spec, parents, sources=sources, origin=origin) as build:

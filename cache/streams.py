@@ -14,7 +14,7 @@ from cache.manifest import FileEntry
 from scene.errors import InputError
 
 THREADS = 8
-_FIX = "delete the artifact that it belongs to and run again: it is computed anew"
+_FIX = "`bevprior verify --full` says whose it is, `bevprior repair` mends it"
 
 
 class CancelledError(Exception):
@@ -83,7 +83,7 @@ def receive(chunks: Iterable[memoryview], file: Path, expected: FileEntry, meter
                 digest.update(chunk)
                 stream.write(chunk)
                 meter.add(len(chunk))
-        if FileEntry(received, digest.hexdigest()) != expected:
+        if (received, digest.hexdigest()) != (expected.bytes, expected.sha256):
             what = f"object is damaged: {received} bytes arrived, not the {expected.bytes} that were written"
             if received == expected.bytes:
                 what = "object is damaged: its SHA-256 is not that of the bytes that were written"
@@ -107,7 +107,7 @@ def transfer_all(jobs: Sequence[Callable[[Meter], None]], *, total_bytes: int, t
         Exception: the first job's that fails, once the others have ended; those not begun never begin.
     """
     with (
-        tqdm(total=total_bytes, unit="B", unit_scale=True, desc=title, disable=not progress) as bar,
+        tqdm(total=total_bytes, unit="B", unit_scale=True, desc=title, disable=not progress, delay=1) as bar,
         ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool,
     ):
         meter = Meter(bar.update)
