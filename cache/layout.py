@@ -9,15 +9,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.decoding import CRC_BYTES, Decoder
 from cache.durable import sha256_of
 from cache.manifest import Artifact
 from cache.schema import METADATA_FILE
 from scene.errors import InputError
 
 INTEGERS = [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
-DTYPES = {"bool", *INTEGERS, "float16", "float32", "float64", "complex64", "complex128"}
+DTYPES = {"bool", *INTEGERS, "float16", "float32", "float64"}
 INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-CRC_BYTES = 4
 
 
 class _OtherLayout(Exception):
@@ -26,9 +26,9 @@ class _OtherLayout(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Regular chunks in C order, little endian, compressed by Zstandard with a checksum, in shards or a file each.
+    """Regular chunks in C order, little endian, compressed or not, with a checksum, in shards or a file each.
 
-    Source: the Zarr v3 core specification, its sharding codec 1.0 and the zstd codec of zarr-extensions.
+    Source: the Zarr v3 core specification with its codecs sharding 1.0, blosc and crc32c, and zarr-extensions' zstd.
 
     Attributes:
         shape: of the array, at least one axis.
@@ -36,6 +36,7 @@ class Layout:
         dims: a name for each axis; None where it has none.
         chunk: shape of what is compressed at once; at the array's edge a chunk reaches beyond it.
         chunks_per_shard: along each axis; None: each chunk is a file.
+        decoder: of a chunk's stored bytes.
         separator: between the numbers in a file's name.
         fill_value: a scalar () of `dtype`: an element that was never written.
     """
@@ -45,6 +46,7 @@ class Layout:
     dims: tuple[str | None, ...]
     chunk: tuple[int, ...]
     chunks_per_shard: tuple[int, ...] | None
+    decoder: Decoder
     separator: str
     fill_value: NDArray[Any]
 
@@ -76,7 +78,7 @@ class Layout:
         """
         try:
             return cls._parse(metadata)
-        except (_OtherLayout, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (_OtherLayout, LookupError, TypeError, ValueError, AttributeError) as error:
             what = f"no array as the cache writes them: {error or type(error).__name__}"
             raise InputError(what, where=where, fix="read it with the zarr library") from error
 
@@ -91,7 +93,8 @@ class Layout:
         shape = tuple(metadata["shape"])
         dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
         chunk, chunks_per_shard = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"]), None
-        codecs = metadata["codecs"]
+        if not (codecs := metadata["codecs"]):
+            raise _OtherLayout("codecs: none")
         if codecs[0]["name"] == "sharding_indexed":
             _expect("number of codecs", len(codecs), 1)
             sharding = codecs[0]["configuration"]
@@ -99,16 +102,16 @@ class Layout:
             _expect("index codecs", sharding["index_codecs"], INDEX_CODECS)
             shard, chunk, codecs = chunk, tuple(sharding["chunk_shape"]), sharding["codecs"]
             chunks_per_shard = tuple(whole // part for whole, part in zip(shard, chunk, strict=True))
-        _expect("codecs", [codec["name"] for codec in codecs], ["bytes", "zstd"])
+        _expect("codecs", codecs[0]["name"], "bytes")
         if dtype.itemsize > 1:
             _expect("byte order", codecs[0]["configuration"]["endian"], "little")
-        _expect("zstd checksum", codecs[1]["configuration"]["checksum"], True)
+        decoder = Decoder.parse(codecs[1:])
         if not shape or len(chunk) != len(shape) or min(chunk) < 1:
             raise _OtherLayout(f"shape {shape} in chunks {chunk}")
         fill_value = np.array(metadata["fill_value"]).astype(dtype)  # "NaN" and "Infinity" are numbers to numpy
         separator = metadata["chunk_key_encoding"].get("configuration", {}).get("separator", "/")
         dims = tuple(metadata.get("dimension_names") or [None] * len(shape))
-        return cls(shape, dtype, dims, chunk, chunks_per_shard, separator, fill_value)
+        return cls(shape, dtype, dims, chunk, chunks_per_shard, decoder, separator, fill_value)
 
 
 def _expect(what: str, found: object, expected: object) -> None:

@@ -1,4 +1,4 @@
-"""Random access to the arrays of artifacts: plain reads and Zstandard, without zarr's event loop, checked throughout.
+"""Random access to the arrays of artifacts: plain reads, decoded in place, without zarr's event loop.
 
 Reads what `cache.arrays` writes. Every checksum is verified: that of the metadata against the manifest, that of a
 shard's index, and that of each chunk. Nothing stays open in a reader: it may be made before a fork, pickled, and used
@@ -12,25 +12,20 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
-from numcodecs import zstd
 from numpy.typing import NDArray
 
+from cache.decoding import Damage, without_crc
 from cache.handles import HANDLES, OpenFile
-from cache.layout import CRC_BYTES, Layout, read_metadata
+from cache.layout import Layout, read_metadata
 from cache.manifest import Artifact
 from cache.schema import METADATA_FILE
 from scene.errors import InputError
 
 NOT_WRITTEN = 2**64 - 1
-"""Offset and size, in a shard's index, of a chunk that was never written (Zarr's sharding codec, 1.0)."""
+"""Offset and size, in the index of a shard, of a chunk that was never written (Zarr's sharding codec, 1.0)."""
 
 Part = tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...], bool]
-
-
-class _Damage(Exception):
-    """What is wrong with a chunk."""
 
 
 class ArrayReader:
@@ -52,7 +47,8 @@ class ArrayReader:
     def __init__(self, path: Path, artifact: Artifact | None = None) -> None:
         self._folder = str(path)
         self._layout = Layout.parse(read_metadata(path, artifact), str(path))
-        self._where, self._fix, self._sizes = str(path), "check the path, or build the array again", dict[str, int]()
+        self._where, self._fix = str(path), "check the path, or build the array again"
+        self._sizes: dict[str, int] | None = None
         if artifact is not None:
             self._where, self._fix = f"artifact {artifact.stage} {artifact.key[:12]}, {path}", artifact.remedy
             prefix = path.absolute().relative_to(artifact.path.absolute()).as_posix() + "/"
@@ -114,32 +110,38 @@ class ArrayReader:
 
     def _read_chunk(self, chunk: tuple[int, ...], target: NDArray[Any]) -> None:
         key, number = self._layout.place(chunk)
-        path = f"{self._folder}/{key}"
         try:
-            frame = self._frame(path, key, number)
-            if frame is None:
+            stored = self._stored(key, number)
+            if stored is None:
                 target[...] = self._layout.fill_value
             else:
-                _decompress(frame, target.reshape(-1).view(np.uint8))
-        except (_Damage, OSError) as error:
-            HANDLES.forget(path)
-            name = f"chunk {Path(self._folder).name}/{key}"
+                self._layout.decoder.decode(stored, target.reshape(-1).view(np.uint8))
+        except Damage as error:
             part = f" in its part {'/'.join(map(str, chunk))}" if self._layout.chunks_per_shard else ""
-            what = f"is damaged{part}: {error}" if isinstance(error, _Damage) else f"cannot be read: {error.strerror}"
-            what = "is missing" if isinstance(error, FileNotFoundError) else what
-            raise InputError(f"{name} {what}", where=self._where, fix=self._fix) from error
+            raise self._error(key, f"is damaged{part}: {error}", self._fix) from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self._error(key, "is missing", self._fix) from error
+        except OSError as error:
+            fix = "check the disk, its permissions and the limit of open files"
+            raise self._error(key, f"cannot be read: {error.strerror}", fix) from error
 
-    def _frame(self, path: str, key: str, number: int) -> bytes | None:
-        """The compressed bytes of a chunk; None if it was never written."""
-        expected = self._sizes.get(key)
+    def _error(self, key: str, what: str, fix: str) -> InputError:
+        HANDLES.forget(f"{self._folder}/{key}")
+        return InputError(f"chunk {Path(self._folder).name}/{key} {what}", where=self._where, fix=fix)
+
+    def _stored(self, key: str, number: int) -> bytes | None:
+        """The bytes of a chunk as stored; None if it was never written."""
+        expected = None if self._sizes is None else self._sizes.get(key, NOT_WRITTEN)
+        if expected == NOT_WRITTEN:
+            return None
         try:
-            file = HANDLES.get(path)
+            file = HANDLES.get(f"{self._folder}/{key}")
         except FileNotFoundError:
             if expected is None:
                 return None
             raise
         if expected is not None and file.size != expected:
-            raise _Damage(f"{file.size} bytes instead of {expected}")
+            raise Damage(f"{file.size} bytes instead of {expected}")
         if not self._layout.chunks_per_shard:
             return _read(file, 0, file.size)
         if file.index is None:
@@ -149,10 +151,7 @@ class ArrayReader:
 
     def _read_index(self, file: OpenFile) -> list[tuple[int, int]]:
         size = self._layout.index_bytes
-        raw = _read(file, file.size - size, size)
-        if google_crc32c.value(raw[:-CRC_BYTES]) != int.from_bytes(raw[-CRC_BYTES:], "little"):
-            raise _Damage("the checksum of its index does not match")
-        numbers = np.frombuffer(raw, "<u8", (size - CRC_BYTES) // 8).tolist()
+        numbers = without_crc(_read(file, file.size - size, size)).view("<u8").tolist()
         return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
@@ -173,8 +172,8 @@ class GroupReader(Mapping[str, ArrayReader]):
             folders = sorted(file.parent for file in path.glob(f"*/{METADATA_FILE}"))
         else:
             prefix = path.absolute().relative_to(artifact.path.absolute())
-            listed = (artifact.path / name for name in artifact.manifest.files)
-            folders = sorted(f.parent for f in listed if f.match(f"{prefix}/*/{METADATA_FILE}"))
+            listed = [Path(name) for name in artifact.manifest.files if name.endswith(f"/{METADATA_FILE}")]
+            folders = sorted(artifact.path / f.parent for f in listed if f.parent.parent == prefix)
         self._arrays = {folder.name: ArrayReader(folder, artifact) for folder in folders}
 
     def __getitem__(self, name: str) -> ArrayReader:
@@ -205,35 +204,8 @@ def _part(chosen: tuple[tuple[int, slice, slice, bool], ...]) -> Part:
 
 def _read(file: OpenFile, offset: int, size: int) -> bytes:
     if offset < 0 or offset + size > file.size:
-        raise _Damage("cut short")
+        raise Damage("cut short")
     content = os.pread(file.fd, size, offset)
     if len(content) != size:
-        raise _Damage("cut short")
+        raise Damage("cut short")
     return content
-
-
-def _decompress(frame: bytes, target: NDArray[np.uint8]) -> None:
-    """Decodes one Zstandard frame that tells its content's size and checksum, as RFC 8878 lays it out.
-
-    numcodecs' binding, because it is as fast as the others (within 1 % of zstandard, cramjam and backports.zstd),
-    writes to where the data belong, releases the interpreter lock and comes with zarr.
-    """
-    if _content_bytes(frame) != target.nbytes:
-        raise _Damage("its header is not that of a chunk")
-    try:
-        zstd.decompress(frame, target)
-    except (RuntimeError, ValueError) as error:
-        raise _Damage(str(error)) from error
-
-
-def _content_bytes(frame: bytes) -> int | None:
-    """The size that the header of a Zstandard frame gives for its content; None without size, checksum or magic."""
-    if len(frame) < 5 or frame[:4] != b"\x28\xb5\x2f\xfd":
-        return None
-    descriptor = frame[4]
-    single_segment, has_checksum, dictionary_or_reserved = descriptor & 0x20, descriptor & 0x04, descriptor & 0x1B
-    size = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
-    if not has_checksum or dictionary_or_reserved or not size:
-        return None
-    start = 5 if single_segment else 6
-    return int.from_bytes(frame[start : start + size], "little") + (256 if size == 2 else 0)
