@@ -1,4 +1,4 @@
-"""Label images that compress like a teacher's: smooth regions with ragged edges, a confidence that falls towards them."""
+"""Label images that compress as a teacher's do: smooth regions with ragged edges, and less confidence near those."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ REGION_PX = 10.0
 EDGE_PX = 1.5
 """Of the smoothing, at a quarter of the resolution."""
 EDGE_SHARE = 0.3
-NOISE = 0.01
+NOISE = 0.05
 
 
 def label_maps(
@@ -45,7 +45,7 @@ def _label_map(random: np.random.Generator, hw_px: tuple[int, int]) -> tuple[NDA
         ]
     )
     first, second = -np.partition(-logits, 1, axis=0)[:2]
-    probability = 1 / (1 + np.exp(-2 - 6 * (first - second)))
+    probability = 1 / (1 + np.exp(-1 - 2 * (first - second)))
     blocks = probability.reshape(coarse[0], CONFIDENCE_STRIDE, coarse[1], CONFIDENCE_STRIDE).mean(axis=(1, 3))
     blocks = np.clip(blocks + NOISE * random.standard_normal(coarse), 0, 1)
     return logits.argmax(axis=0).astype(np.uint8), np.round(CONFIDENCE_STEPS * blocks).astype(np.uint8)
