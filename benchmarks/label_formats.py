@@ -147,7 +147,7 @@ TORCHVISION_NAMES = {
 def streaming() -> ModuleType:
     """MosaicML streaming. For data sets that are not read here it imports torchvision, which not every torch has."""
     import_module("transformers.feature_extraction_utils")  # which asks whether there is a torchvision
-    if find_spec("streaming") and find_spec("torchvision") is None:
+    if "torchvision" not in sys.modules and find_spec("torchvision") is None:
         for name, attribute in TORCHVISION_NAMES.items():
             sys.modules[name] = ModuleType(name)
             setattr(sys.modules[name], attribute, object)
