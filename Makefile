@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
-	backbone look plan serve clean
+	backbone look plan serve bench-reading clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ plan: $(READY)  ## what a run would do, and why
 
 serve: $(READY)  ## Prefect server, worker and deployments on this machine (loopback only)
 	@scripts/serve.sh
+
+bench-reading: $(READY)  ## samples per second of our reader and of others, on the same labels
+	@scripts/contenders.sh
+	@build/bench/bin/python -m benchmarks.reading $(ARGS)
 
 lock: $(READY)  ## write requirements.lock from what .venv holds
 	@$(BIN)/python scripts/lock.py && touch $(READY)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.arrays import open_arrays
+from cache.reading import GroupReader
 from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels
 from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.camera import resize_intrinsics
@@ -55,14 +55,14 @@ class FrameReader:
         self.grid, self.schema, self.history = grid, schema, history
         self._sources, self._image_hw_px = sources, image_hw_px
         self._cache = ByteCache(CACHE_BYTES)
-        geometry = open_arrays(sources.geometry / "geometry.zarr")
+        geometry = GroupReader(sources.geometry / "geometry.zarr")
         names = ("camera_from_ego", "ground_from_pixel", "ego_from_previous", "has_previous")
         self._camera_from_ego, self._ground_from_pixel, self._ego_from_previous, self._has_previous = (
-            np.asarray(geometry[name][:]) for name in names
+            geometry[name].read(slice(None)) for name in names
         )
         self._seen_cells = geometry["seen_cells"]
-        self._labels = open_arrays(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
-        self._layers = open_arrays(sources.bev_labels / "bev.zarr")["layers"] if sources.bev_labels else None
+        self._labels = GroupReader(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
+        self._layers = GroupReader(sources.bev_labels / "bev.zarr")["layers"] if sources.bev_labels else None
         self._check_grid()
 
     def _check_grid(self) -> None:
@@ -115,7 +115,7 @@ class FrameReader:
 
     def seen_by_camera(self, row: int) -> NDArray[np.bool_]:
         """The BEV cells (C, X, Y) in the view of each camera."""
-        packed = np.asarray(self._seen_cells[row])
+        packed = self._seen_cells.read(row)
         num_x, num_y = self.grid.shape
         return np.unpackbits(packed, axis=-1, count=num_x * num_y).reshape(-1, num_x, num_y).astype(np.bool_)
 
@@ -159,7 +159,7 @@ class FrameReader:
     def _read_labels(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         if self._labels is None:
             raise ValueError("the reader was made without teacher labels")
-        class_id, confidence = (np.asarray(self._labels[name][row]) for name in ("class_id", "confidence"))
+        class_id, confidence = (self._labels[name].read(row) for name in ("class_id", "confidence"))
         valid = self.index.camera_valid[row]
         if (class_id[valid] == NEVER_WRITTEN).any():
             raise InputError(
@@ -171,7 +171,7 @@ class FrameReader:
     def _read_bev(self, row: int) -> NDArray[np.uint8]:
         if self._layers is None:
             raise ValueError("the reader was made without BEV labels")
-        return self.schema.classes_from_layers(np.asarray(self._layers[row]))
+        return self.schema.classes_from_layers(self._layers.read(row))
 
 
 class ByteCache:

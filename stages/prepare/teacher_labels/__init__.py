@@ -66,7 +66,7 @@ class TeacherLabelsSettings(Settings):
 
 STAGE = Stage(
     name="teacher_labels",
-    version=1,
+    version=2,
     settings=TeacherLabelsSettings,
     inputs=("index",),
     entry="stages.prepare.teacher_labels.run:run",
