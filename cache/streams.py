@@ -14,6 +14,9 @@ from cache.manifest import FileEntry
 from scene.errors import InputError
 
 THREADS = 8
+SHOW_AFTER_S = 1.0
+"""A transfer that takes no longer shows no bar."""
+
 _FIX = "`bevprior verify --full` says whose it is, `bevprior repair` mends it"
 
 
@@ -107,7 +110,7 @@ def transfer_all(jobs: Sequence[Callable[[Meter], None]], *, total_bytes: int, t
         Exception: the first job's that fails, once the others have ended; those not begun never begin.
     """
     with (
-        tqdm(total=total_bytes, unit="B", unit_scale=True, desc=title, disable=not progress, delay=1) as bar,
+        tqdm(total=total_bytes, unit="B", unit_scale=True, desc=title, disable=not progress, delay=SHOW_AFTER_S) as bar,
         ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool,
     ):
         meter = Meter(bar.update)

@@ -186,9 +186,7 @@ def test_damage_is_an_error_that_names_artifact_and_chunk(artifact):
             "delete": lambda: None,
         }[kind]()
         chunk = f"{spec.name}/{file.relative_to(artifact.path / 'x.zarr' / spec.name)}"
-        message = (
-            rf"^chunk {chunk} is .*\(artifact toy {artifact.key[:12]}, .*x.zarr/{spec.name}\): delete .* run again"
-        )
+        message = rf"^chunk {chunk} is .*\(artifact toy {artifact.key[:12]}, .*x.zarr/{spec.name}\): bevprior repair {artifact.key[:12]}"
         noticed = assert_never_wrong(
             lambda name=spec.name: group[name].read(slice(None)), content(spec), file, damaged, message
         )
@@ -218,7 +216,7 @@ def test_damaged_metadata_are_an_error(artifact):
         whole = file.read_text()
         for damaged in (whole + " ", None):
             file.write_text(damaged) if damaged else file.unlink()
-            with pytest.raises(InputError, match=r"metadata are damaged .*: delete"):
+            with pytest.raises(InputError, match=r"metadata are damaged .*: bevprior repair"):
                 GroupReader(artifact.path / "x.zarr")
             file.write_text(whole)
     with pytest.raises(InputError, match="no Zarr metadata"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cache import remote
+from cache import remote, streams
 from cache.durable import PARTIAL
 from cache.manifest import FileEntry
 from cache.objects import ABSENT
@@ -78,8 +78,9 @@ def test_what_is_uploaded_is_downloaded(objects: RemoteObjects, tmp_path: Path, 
 
 
 def test_many_go_and_come_with_a_progress_bar(
-    objects: RemoteObjects, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    objects: RemoteObjects, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streams, "SHOW_AFTER_S", 0)
     contents = {f"many/{number}": bytes([number]) * 1000 * number for number in range(30)}
     for name, data in contents.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
