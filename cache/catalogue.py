@@ -87,6 +87,13 @@ class Catalogue:
             if KEY.fullmatch(entry.key) and entry.key.startswith(prefix) and self._is_ours(entry)
         ]
 
+    def debris(self) -> list[Entry]:
+        """Where there are files, but neither manifest nor copy: half an artifact, or what an ended build uploaded."""
+        whole = set(self.entries())
+        stages = self.objects.folders(ARTIFACTS)
+        found = [Entry(stage, key) for stage in stages for key in self.objects.folders(f"{ARTIFACTS}/{stage}")]
+        return [entry for entry in found if entry not in whole]
+
     def artifacts(self) -> list[Artifact]:
         """All artifacts by stage and key.
 

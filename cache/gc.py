@@ -20,13 +20,14 @@ class Garbage:
     """One thing to remove.
 
     Attributes:
-        kind: "artifact"; "build" was left by a process that is no more; "trash" was being removed; "run" is a record.
+        kind: "artifact"; "build" was left by a process that is no more; "debris" are an artifact's files without a
+            manifest; "trash" was being removed; "run" is a record.
         name: below the cache.
         stage, key: of an artifact, else "".
         bytes: its size.
     """
 
-    kind: Literal["artifact", "build", "trash", "run"]
+    kind: Literal["artifact", "build", "debris", "trash", "run"]
     name: str
     bytes: int
     stage: str = ""
@@ -88,6 +89,11 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
         if not build.alive and old(f"{TMP}/{name}")
     ]
     garbage += [
+        Garbage("debris", entry.name, store.bytes_of(entry.name), entry.stage, entry.key)
+        for entry in store.debris()
+        if _build_of(entry) not in building and old(entry.name)
+    ]
+    garbage += [
         Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}")) for name in store.objects.folders(TRASH)
     ]
     stale = {f"{RUNS}/{run.id}.json" for run in runs(store.objects)} - {f"{RUNS}/{run.id}.json" for run in recent}
@@ -110,6 +116,11 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
                     continue
                 trash = store.discard(Entry(item.stage, item.key))
             store.objects.delete_all(trash)
+        elif item.kind == "debris":
+            with store.builds_held():
+                if Entry(item.stage, item.key) not in store.debris() or _build_of(item) in builds(store):
+                    continue
+                store.objects.delete_all(item.name)
         elif item.kind == "build":
             with store.builds_held():
                 build = builds(store).get(item.name.removeprefix(f"{TMP}/"))
@@ -153,6 +164,10 @@ def builds(store: Store) -> dict[str, Building]:
             alive |= document.get("owner") in living
         found[name] = Building(frozenset(parents), alive)
     return found
+
+
+def _build_of(item: Entry | Garbage) -> str:
+    return f"{item.stage}-{item.key}"
 
 
 def reachable(artifacts: Mapping[str, Artifact], roots: Iterable[str]) -> set[str]:

@@ -70,6 +70,18 @@ def test_collect_removes_artifacts_builds_and_trash(store):
     assert going(store) == set()
 
 
+def test_files_without_a_manifest_go_unless_a_build_is_behind_them(store):
+    half, building = make(store, "half"), make(store, "building")
+    for artifact in (half, building):
+        (artifact.path / "manifest.json").unlink()
+        (artifact.path / "manifest.copy.json").unlink()
+    store.objects.put(f"tmp/toy-{building.key}/done/a.json", b"{}")
+    found = survey(store, grace_s=0.0).garbage
+    assert [(item.kind, item.key) for item in found if item.kind == "debris"] == [("debris", half.key)]
+    list(collect(store, found))
+    assert [path.name for path in (store.root / "artifacts" / "toy").iterdir()] == [building.key]
+
+
 def test_builds_of_living_processes_and_their_inputs_stay(store):
     raw = make(store, "raw")
     spec = KeySpec("toy", 1, {"name": "labels"}, {"r": raw.output_digest})
