@@ -21,7 +21,7 @@ from cache.place import Place
 from cache.provenance import describe_environment
 from cache.schema import describe_arrays
 from cache.sources import source_digest, source_files
-from cache.units import POLL_S, Units
+from cache.units import Pause, Units
 from cache.work import Receipt, Work
 from scene.errors import InputError
 
@@ -139,14 +139,14 @@ class Build:
         """
         if self._leads:
             return
-        told = False
+        pause, told = Pause(), False
         while not self._owner.claim(self._work.lead):
             self._raise_if_made()
             if not told:
                 stage, key = self._task.spec.stage, self._task.spec.key[:12]
                 sys.stderr.write(f"{stage} {key} is being built by another process: waiting\n")  # in one piece
                 told = True
-            time.sleep(POLL_S)
+            pause()
         self._raise_if_made()
         self._leads = True
         self._remove_manifests()
