@@ -143,9 +143,11 @@ def test_the_road_is_found_in_a_real_sweep(index):
     fit = fit_plane(points_m, GroundSettings())
     assert fit.found
     assert fit.num_points > 5000
-    assert fit.residual_m < 0.04
+    assert fit.residual_m < 0.02
     tilt_deg = np.degrees(np.arccos(fit.ground_from_ego[2, 2]))
-    assert tilt_deg < 1.5
-    near = points_m[(np.hypot(points_m[:, 0], points_m[:, 1]) < 20) & (np.abs(points_m[:, 2]) < 0.5)]
+    assert tilt_deg < 0.5
+    # The road here has a bank on its left and falls off on its right: a plane through everything is 5 cm off.
+    on_road = (np.hypot(points_m[:, 0], points_m[:, 1]) < 20) & (np.abs(points_m[:, 1]) < 5)
+    near = points_m[on_road & (np.abs(points_m[:, 2]) < 0.3)]
     before, after = np.abs(near[:, 2]), np.abs(apply(fit.ground_from_ego, near)[:, 2])
     assert np.median(after) < 0.5 * np.median(before)

@@ -14,8 +14,8 @@ def recipe(root, **changes):
     write_data_set(data_root)
     rng = np.random.default_rng(0)
     for file in sorted((data_root / "samples" / "LIDAR_TOP").iterdir())[1:]:
-        sweep = np.zeros((600, 5), np.float32)
-        sweep[:, :2] = rng.uniform(-15, 15, (600, 2))
+        sweep = np.zeros((3000, 5), np.float32)
+        sweep[:, :2] = rng.uniform(-15, 15, (3000, 2))
         sweep[:, 2] = -1.9
         sweep.tofile(file)
     index, _ = run_stage(INDEX, INDEX_SETTINGS, root, data_root)

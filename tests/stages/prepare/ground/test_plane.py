@@ -34,6 +34,16 @@ def test_the_road_is_found_among_kerbs_cars_and_walls(plane):
     assert 500 < fit.num_points < 14 * 360
 
 
+def test_banks_beside_the_road_do_not_tilt_it():
+    points = street((0.0, 0.0, 0.0))
+    beside = np.abs(points[:, 1]) > 5
+    points[beside, 2] = 0.06 * points[beside, 1]  # up on the left, down on the right, as on a hillside
+    fit = fit_plane(points, SETTINGS)
+    assert fit.found
+    road = np.column_stack([np.tile(np.linspace(-15, 15, 7), 3), np.repeat([-4.0, 0.0, 4.0], 7), np.zeros(21)])
+    assert np.abs(apply(fit.ground_from_ego, road)[:, 2]).max() < 0.03
+
+
 def test_equal_sweeps_give_equal_planes():
     points = street((0.01, 0.0, 0.0))
     assert np.array_equal(fit_plane(points, SETTINGS).ground_from_ego, fit_plane(points, SETTINGS).ground_from_ego)
