@@ -16,7 +16,7 @@ def recipe(root, **changes):
     for file in sorted((data_root / "samples" / "LIDAR_TOP").iterdir())[1:]:
         sweep = np.zeros((3000, 5), np.float32)
         sweep[:, :2] = rng.uniform(-15, 15, (3000, 2))
-        sweep[:, 2] = -1.9
+        sweep[:, 2] = -1.6
         sweep.tofile(file)
     index, _ = run_stage(INDEX, INDEX_SETTINGS, root, data_root)
     return run_stage(STAGE, GroundSettings(**({"max_offset_m": 3.0} | changes)), root, data_root, index=index)
