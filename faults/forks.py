@@ -1,0 +1,48 @@
+"""Work in a fork of this process: what it imports and starts, threads above all, ends with it."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+Json = TypeVar("Json")
+
+
+def fork() -> int:
+    """As os.fork. A fork of a process with threads may hang: so none is made."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise SystemExit("more than one thread: this process cannot fork; start it with OMP_NUM_THREADS=1")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os.fork()
+
+
+def in_fork(work: Callable[[], Json]) -> Json:
+    """What `work` returns, a JSON value, from a fork.
+
+    Raises:
+        RuntimeError: with the traceback, if it fails there.
+    """
+    reading, writing = os.pipe()
+    if (pid := fork()) == 0:
+        try:
+            os.close(reading)
+            try:
+                answer = json.dumps({"value": work()})
+            except BaseException:
+                answer = json.dumps({"error": traceback.format_exc()})
+            with os.fdopen(writing, "w") as stream:
+                stream.write(answer)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        text = stream.read()
+    os.waitpid(pid, 0)
+    content = json.loads(text or '{"error": "the fork was killed"}')
+    if "error" in content:
+        raise RuntimeError(content["error"])
+    value: Json = content["value"]
+    return value
