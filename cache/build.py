@@ -141,13 +141,13 @@ class Build:
             return
         told = False
         while not self._owner.claim(self._work.lead):
-            self._raise_if_made()
+            self.raise_if_made()
             if not told:
                 stage, key = self._task.spec.stage, self._task.spec.key[:12]
                 sys.stderr.write(f"{stage} {key} is being built by another process: waiting\n")  # in one piece
                 told = True
             time.sleep(POLL_S)
-        self._raise_if_made()
+        self.raise_if_made()
         self._leads = True
         self._remove_manifests()
         receipts = [self._work.receipt(unit) for unit in self.done_units]
@@ -184,6 +184,12 @@ class Build:
         self.artifact = self._place.publish(manifest)
         return self.artifact
 
+    def raise_if_made(self, error: BaseException | None = None) -> None:
+        """Raises ArtifactMadeError, because of `error`, if another process has finished the artifact."""
+        if self.artifact is None and (found := self._place.find()) is not None:
+            self.artifact = found
+            raise ArtifactMadeError from error
+
     def close(self) -> None:
         """Ends the attempt: what it cost is written down for the next one, unless the artifact is there."""
         if self.artifact is None:
@@ -200,14 +206,9 @@ class Build:
         if self.is_done(unit):
             self._owner.release(claim)
             return False
-        self._raise_if_made()  # the receipts go when the artifact is there
+        self.raise_if_made()  # the receipts go when the artifact is there
         self._claimed_at_s[unit] = time.monotonic()
         return True
-
-    def _raise_if_made(self) -> None:
-        self.artifact = self._place.find()
-        if self.artifact is not None:
-            raise ArtifactMadeError
 
     def _remove_manifests(self) -> None:
         """Those of a commit that was killed, or of damage; what the stage itself calls so is refused later."""
