@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from faults.program import VARIABLE, Orders, watched
 from faults.triggers import Trigger
 
 TIMEOUT_S = 180.0
+FILES = ("out", "err", "ledger", "counts", "pipe")
 REPOSITORY = Path(__file__).resolve().parents[1]
 RANDOM = "random instant"
 Victim = Literal["machine", "main process"]
@@ -60,6 +61,7 @@ class Command:
         roots: folders of caches that are watched.
         environment: variables besides.
         forks: whether a fork of this process will do.
+        work: what a fork does instead of `bevprior ARGUMENTS`.
     """
 
     arguments: Sequence[str]
@@ -68,6 +70,7 @@ class Command:
     roots: Sequence[Path]
     environment: tuple[tuple[str, str], ...] = ()
     forks: bool = True
+    work: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,27 +99,46 @@ class Attempt:
 
 def attempt(command: Command, kill: Kill | None = None) -> Attempt:
     """Runs a command to its end, or to its kill."""
-    command.folder.mkdir(parents=True, exist_ok=True)
-    name = uuid.uuid4().hex
-    files = {kind: command.folder / f"{name}.{kind}" for kind in ("out", "err", "ledger", "counts", "pipe")}
-    os.mkfifo(files["pipe"])
-    listener = os.open(files["pipe"], os.O_RDONLY | os.O_NONBLOCK)
-    trigger = kill.trigger if kill else None
-    roots = [str(root) for root in command.roots]
-    orders = Orders(str(files["ledger"]), roots, trigger, str(files["pipe"]), mark=name)
-    start = time.monotonic()
-    with files["out"].open("wb") as out, files["err"].open("wb") as err:
-        begin = _fork if command.forks else _spawn
-        pid = begin(command, orders, (out.fileno(), err.fileno()), files["counts"])
-    try:
-        status = _watch(pid, kill, listener)
-    finally:
-        os.close(listener)
-    wall_s = time.monotonic() - start
-    counts = json.loads(files["counts"].read_text()) if files["counts"].exists() else {}
-    output, errors = files["out"].read_text(errors="replace"), files["err"].read_text(errors="replace")
-    hit = status == -signal.SIGKILL or (trigger is not None and trigger.how == "worker" and status != 0)
-    return Attempt(status, kill is not None and hit, wall_s, output, errors, files["ledger"], counts, name)
+    return Started(command, kill).finish()
+
+
+class Started:
+    """A command that runs."""
+
+    def __init__(self, command: Command, kill: Kill | None = None) -> None:
+        command.folder.mkdir(parents=True, exist_ok=True)
+        self._kill, self._mark = kill, uuid.uuid4().hex
+        self._files = {kind: command.folder / f"{self._mark}.{kind}" for kind in FILES}
+        os.mkfifo(self._files["pipe"])
+        self._listener = os.open(self._files["pipe"], os.O_RDONLY | os.O_NONBLOCK)
+        roots = [str(root) for root in command.roots]
+        trigger, pipe = kill.trigger if kill else None, str(self._files["pipe"])
+        orders = Orders(str(self._files["ledger"]), roots, trigger, pipe, self._mark)
+        self._start_s = time.monotonic()
+        with self._files["out"].open("wb") as out, self._files["err"].open("wb") as err:
+            begin = _fork if command.forks else _spawn
+            self._pid = begin(command, orders, (out.fileno(), err.fileno()), self._files["counts"])
+
+    def finish(self) -> Attempt:
+        """What came of it, when it has ended."""
+        try:
+            status = _watch(self._pid, self._kill, self._listener)
+        finally:
+            os.close(self._listener)
+        wall_s = time.monotonic() - self._start_s
+        counts = self._files["counts"]
+        trigger = self._kill.trigger if self._kill else None
+        hit = status == -signal.SIGKILL or (trigger is not None and trigger.how == "worker" and status != 0)
+        return Attempt(
+            status,
+            self._kill is not None and hit,
+            wall_s,
+            self._files["out"].read_text(errors="replace"),
+            self._files["err"].read_text(errors="replace"),
+            self._files["ledger"],
+            json.loads(counts.read_text()) if counts.exists() else {},
+            self._mark,
+        )
 
 
 def still_running(mark: str) -> list[int]:
@@ -183,7 +205,7 @@ def _run(command: Command, orders: Orders, counts: Path) -> int:
     sys.argv = ["bevprior", *command.arguments]
     status: object = 0
     try:
-        main()
+        (command.work or main)()
     except SystemExit as end:
         status = 0 if end.code is None else end.code
     except BaseException:
