@@ -136,7 +136,7 @@ class Started:
             self._files["out"].read_text(errors="replace"),
             self._files["err"].read_text(errors="replace"),
             self._files["ledger"],
-            json.loads(counts.read_text()) if counts.exists() else {},
+            json.loads(counts.read_text()) if status >= 0 and counts.exists() else {},
             self._mark,
         )
 

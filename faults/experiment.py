@@ -48,6 +48,17 @@ class Undisturbed:
         """Artifacts of one stage."""
         return {name: found for name, found in self.artifacts.items() if found.stage == stage}
 
+    def lineage(self, stage: str) -> dict[str, Finished]:
+        """What a run until `stage` makes."""
+        wanted = self.of(stage)
+        while more := {
+            name: found
+            for name, found in self.artifacts.items()
+            if name not in wanted and found.key in {key for a in wanted.values() for key in a.parents}
+        }:
+            wanted |= more
+        return wanted
+
     def stage_wall_s(self, stage: str) -> float:
         """How long a stage took, all its artifacts together."""
         return sum(found.wall_s for found in self.of(stage).values())

@@ -68,6 +68,8 @@ def disturb(schedule: Schedule, rows: tuple[str, ...], kills: int) -> Verdict:
             found = carry_out(trial)
             shutil.rmtree(trial.command.folder.parent, ignore_errors=True)
             total.add(found)
+            for line in found.broken:
+                bar.write(f"BROKEN  {line}", file=sys.stderr)
             bar.update(found.kills.total())
     return total
 

@@ -16,6 +16,7 @@ class Finished:
         output_digest: as the manifest says.
         units: of work that made it.
         wall_s: how long that took.
+        parents: keys of what it was made from.
     """
 
     stage: str
@@ -23,6 +24,7 @@ class Finished:
     output_digest: str
     units: frozenset[str]
     wall_s: float = 0.0
+    parents: frozenset[str] = frozenset()
 
 
 def finished(cache: Path) -> dict[str, Finished]:
@@ -33,8 +35,9 @@ def finished(cache: Path) -> dict[str, Finished]:
         units = frozenset(entry["unit"] for entry in content["files"].values()) - {""}
         units |= frozenset(content["provenance"]["unit_wall_s"])
         stage, key = manifest.parts[-3:-1]
+        wall_s, parents = content["provenance"]["cost"]["wall_s"], frozenset(content["parents"].values())
         name = manifest.parent.relative_to(cache).as_posix()
-        found[name] = Finished(stage, key, content["output_digest"], units, content["provenance"]["cost"]["wall_s"])
+        found[name] = Finished(stage, key, content["output_digest"], units, wall_s, parents)
     return found
 
 

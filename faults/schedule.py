@@ -69,9 +69,8 @@ class Schedule:
     def _several(self) -> Trial:
         """Jobs and workers in processes of their own, and the machine, the main process or a worker dies."""
         cache, folder = self._place()
-        start = self._rng.choice(["world", "teacher_labels", "pretrain"])
+        start, until = self._rng.choice([("world", "pretrain"), ("teacher_labels", "pretrain"), ("pretrain", "report")])
         self._whole.copy(cache, self._whole.up_to(start))
-        until = {"world": "bev_labels", "teacher_labels": "teacher_labels", "pretrain": "report"}[start]
         kills = []
         for _ in range(2):
             after_s = self._rng.uniform(0.5, 8)
@@ -80,7 +79,7 @@ class Schedule:
             machine, main = Kill(after_s=after_s), Kill(after_s=after_s, victim="main process")
             kills.append(self._rng.choice([machine, main, Kill(worker)]))
         command = self._whole.command(cache, folder, until=until, forks=False)
-        expected = {n: a for n, a in self._whole.artifacts.items() if STAGES.index(a.stage) <= STAGES.index(until)}
+        expected = {**self._whole.up_to(start), **self._whole.lineage(until)}
         return self._trial(SEVERAL, command, kills, cache, expected)
 
     def _gc(self, kind: str, how: How) -> Trial:
