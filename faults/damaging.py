@@ -5,6 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 
 DAMAGES = ("flip", "truncate", "delete", "extend")
+RECORDS = ("receipt", "attempt's record", "pin", "run's record")
+"""Nothing lists these: one that is gone cannot be missed. A unit without a receipt is not done, and that is all."""
 
 
 def kind_of(name: str) -> str:

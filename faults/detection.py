@@ -1,5 +1,6 @@
 """Whether damage to one file is named, and what readers of arrays make of it. Runs in a fork, in batches."""
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 
 from faults.damaging import damage
 
+LAYOUT = {"layout": 2}
 ARRAYS = ("Zarr chunk", "Zarr metadata")
 
 
@@ -28,7 +30,8 @@ class Found:
     """What was made of a damage.
 
     Attributes:
-        named: whether `verify --full` named this file, and nothing else; for the marker: whether the cache is refused.
+        named: whether `verify --full` named this file, and nothing else; of the marker: whether the cache is refused,
+            which it is not where the marker still says the same (a space more).
         read: of an array, what its readers gave: "error" that names artifact and repair, "correct" data; "" otherwise.
         broken: promises that were.
     """
@@ -69,12 +72,10 @@ def _look(cache: Path, case: Case, group: Path | None, truth: dict[Path, dict[st
         in_one_line = case.kind == "marker of the cache" and "\n" not in str(error)
         return Found(in_one_line, "", [] if in_one_line else [f"{name}: {error}"])
     told = [f"artifacts/{d.stage}/{d.key}/{d.file}" if d.key else d.file for d in damages]
-    # what is no more cannot be missed where nothing lists it
-    unlisted = case.how == "delete" and case.kind in ("receipt", "attempt's record", "pin", "run's record")
-    expected = [] if unlisted else [case.name]
     if case.kind == "marker of the cache":
-        return Found(False, "", [f"{name}: the cache opens with a damaged marker"])
-    broken = [] if told == expected else [f"{name}: verify names {told}"]
+        same = (cache / case.name).exists() and json.loads((cache / case.name).read_bytes()) == LAYOUT
+        return Found(False, "", [] if same else [f"{name}: the cache opens"])
+    broken = [] if told == [case.name] else [f"{name}: verify names {told}"]
     read = ""
     if group is not None:
         read, wrong = _read(group, truth[group])

@@ -69,6 +69,12 @@ def done_units(cache: Path) -> set[tuple[str, str]]:
     return done
 
 
+def unit_of(artifact: Path, file: str) -> str:
+    """The unit of work that wrote a file, "" for what no unit did."""
+    files: dict[str, dict[str, str]] = json.loads((artifact / "manifest.json").read_text())["files"]
+    return files.get(file, {}).get("unit", "")
+
+
 def leftovers(cache: Path) -> list[str]:
     """What a finished run has no more use for: builds, trash, owners; relative to the cache."""
     found = (entry for folder in ("tmp", "trash", "owners") for entry in cache.glob(f"{folder}/*"))
