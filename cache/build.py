@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.cost import Cost, CostMeter
-from cache.durable import remove_partials, sha256_of
+from cache.durable import PARTIAL, remove_partials, sha256_of
 from cache.keys import KeySpec, normalise
 from cache.leases import Owner
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest
@@ -263,10 +263,15 @@ class Build:
 
 
 def _below(root: Path, paths: Iterable[Path | str]) -> list[Path]:
-    """The plain files among `paths` (absolute, or relative to `root`) and below the folders among them, sorted."""
+    """The plain files among `paths` (absolute, or relative to `root`) and below the folders among them, sorted.
+
+    What a killed writer left half-written is not among them: the commit removes it.
+    """
     found: set[Path] = set()
     for path in (root / given for given in paths):
         for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+            if file.name.endswith(PARTIAL):
+                continue
             mode = file.lstat().st_mode
             relative = file.relative_to(root).as_posix()
             if stat.S_ISDIR(mode):

@@ -164,3 +164,19 @@ def test_a_latecomer_whose_folder_is_taken_away_has_no_error(tmp_path):
 def test_an_error_of_its_own_stays_one(tmp_path):
     with pytest.raises(FileNotFoundError), Store(tmp_path / "cache").build(SPEC, {}) as build:
         (build.path / "nothing").read_bytes()
+
+
+def test_what_a_killed_writer_left_is_no_part_of_a_unit(tmp_path):
+    """The commit removes it; a receipt that lists it would make a done unit look changed."""
+    store = Store(tmp_path / "cache")
+
+    def work(build: Build):
+        (build.path / "weights").write_text("w")
+        (build.path / "weights.123-456.partial").write_text("half of w")
+        build.mark_done("training", build.path.iterdir())
+
+    attempt(store, work)
+    with store.build(SPEC, {}) as build:
+        assert build.is_done("training")
+        artifact = build.commit()
+    assert set(artifact.manifest.files) == {"weights"}
