@@ -19,7 +19,7 @@ from typing import Literal
 
 import psutil
 
-from faults.forks import fork
+from faults.forks import drop_capabilities, fork
 from faults.program import VARIABLE, Orders, watched
 from faults.triggers import Trigger
 
@@ -38,11 +38,13 @@ class Kill:
         trigger: from inside; None: from outside, `after_s` the start.
         after_s: with a trigger of the kind "after": so long after it told.
         victim: all processes of the group at once, or only the one that was started.
+        instead: what is done to it instead of a kill.
     """
 
     trigger: Trigger | None = None
     after_s: float = 0.0
     victim: Victim = "machine"
+    instead: Callable[[], None] | None = None
 
     @property
     def column(self) -> str:
@@ -62,6 +64,7 @@ class Command:
         environment: variables besides.
         forks: whether a fork of this process will do.
         work: what a fork does instead of `bevprior ARGUMENTS`.
+        plain_user: whether a fork gives up what sets root apart: for root, permissions mean nothing.
     """
 
     arguments: Sequence[str]
@@ -71,6 +74,7 @@ class Command:
     environment: tuple[tuple[str, str], ...] = ()
     forks: bool = True
     work: Callable[[], object] | None = None
+    plain_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,11 @@ def _fork(command: Command, orders: Orders, descriptors: tuple[int, int], counts
         os.environ.update(_environment(command, orders))
         for number, descriptor in enumerate(descriptors, start=1):
             os.dup2(descriptor, number)
+        if command.plain_user:
+            drop_capabilities()
         status = _run(command, orders, counts)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(status)
 
@@ -228,7 +236,11 @@ def _watch(pid: int, kill: Kill | None, listener: int) -> int:
         if kill is not None and process not in ready and (ready or from_outside):
             if told:
                 time.sleep(kill.after_s)
-            end(pid, kill.victim)
+            if kill.instead is None:
+                end(pid, kill.victim)
+            else:
+                kill.instead()
+                select.select([process], [], [], TIMEOUT_S)
         elif not ready:
             end(pid, "machine")
             raise TimeoutError(f"a command hung for {TIMEOUT_S:.0f} s")

@@ -63,12 +63,12 @@ class Undisturbed:
         """How long a stage took, all its artifacts together."""
         return sum(found.wall_s for found in self.of(stage).values())
 
-    def copy(self, target: Path, artifacts: dict[str, Finished]) -> None:
+    def copy(self, target: Path, artifacts: dict[str, Finished], *, linked: bool = True) -> None:
         """A cache with these artifacts; files are shared as hard links, for artifacts are never written to."""
         target.mkdir(parents=True)
         shutil.copy(self.cache / "bevprior-cache.json", target)
         for name in artifacts:
-            shutil.copytree(self.cache / name, target / name, copy_function=os.link)
+            shutil.copytree(self.cache / name, target / name, copy_function=os.link if linked else shutil.copy2)
 
 
 def load_everything() -> None:
