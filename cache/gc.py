@@ -126,7 +126,7 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
 
 
 def _is_of_nobody(store: Store, name: str) -> bool:
-    """Whether an owner's record is of a process that has ended, or been silent for days: other machines' cannot be seen.
+    """Whether an owner's record is of a process that has ended, or that nobody can see and that was silent for a day.
 
     Should that one wake up, it finds its record gone, and joins its build again.
     """

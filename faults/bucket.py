@@ -17,7 +17,7 @@ class BucketView:
     url: str
 
     def half_artifacts(self, *, digests: bool = False) -> list[str]:
-        return [name for name in in_fork(lambda: self._look(digests))["wrong"]]
+        return list(in_fork(lambda: self._look(digests))["wrong"])
 
     def done_units(self) -> set[tuple[str, str]]:
         look = in_fork(lambda: self._look(False))

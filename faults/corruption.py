@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def look(cache: Path, cases: list[Case]) -> list[dict[str, Any]]:
     with tqdm(total=len(cases), desc="damages", unit="file") as bar:
         for start in range(0, len(cases), BATCH):
             batch = cases[start : start + BATCH]
-            found += in_fork(lambda batch=batch: detect(cache, batch))  # type: ignore[misc]
+            found += in_fork(partial(detect, cache, batch))
             bar.update(len(batch))
     return found
 
@@ -116,7 +117,7 @@ def table(cases: list[Case], found: list[dict[str, Any]]) -> list[list[object]]:
         hows = [sum(case.how == how for case, _ in mine) for how in DAMAGES]
         reads = [sum(a["read"] == r for _, a in mine) if kind in ARRAYS else 0 for r in ("error", "correct")]
         rows.append([kind, *hows, sum(answer["named"] for _, answer in mine), *reads])
-    return [*rows, ["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])]]  # type: ignore[call-overload]
+    return [*rows, ["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])]]
 
 
 if __name__ == "__main__":

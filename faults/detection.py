@@ -49,7 +49,7 @@ def detect(cache: Path, cases: list[Case]) -> list[dict[str, Any]]:
         file = cache / case.name
         group = _group_of(file) if case.kind in ARRAYS else None
         if group is not None and group not in truth:
-            truth[group] = {name: values for name, values in _read_plain(group)}
+            truth[group] = dict(_read_plain(group))
         whole = file.read_bytes()
         damage(file, case.how, random.Random(case.seed))
         try:

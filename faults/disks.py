@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -80,12 +81,12 @@ class Harness:
         collect = Command(("gc", "--yes", "--keep-runs", "0", "--grace-hours", "0"), str(cache), work, [cache])
         trials: list[tuple[str, str, Callable[[Row], None]]] = []
         for level in levels:
-            trials += [(name, "disk full", lambda r, c=c, f=level: self._full(r, c, f)) for name, c in (("run", run), ("push", push))]  # type: ignore[misc]
-        trials += [("gc", "disk full", lambda r: self._full_gc(r, collect))]
+            trials += [("run", "disk full", partial(self._full, command=run, free=level))]
+            trials += [("push", "disk full", partial(self._full, command=push, free=level))]
+        trials += [("gc", "disk full", partial(self._full_gc, command=collect))]
         for name, command in (("run", run), ("push", push), ("gc", collect)):
-            for fault in (self._read_only, self._forbidden):
-                title = "read-only" if fault == self._read_only else "permission lost"
-                trials += [(name, title, lambda r, c=command, f=fault: f(r, c))]  # type: ignore[misc]
+            trials += [(name, "read-only", partial(self._read_only, command=command))]
+            trials += [(name, "permission lost", partial(self._forbidden, command=command))]
         for name, title, trial in tqdm(trials, desc="disks", unit="disk"):
             trial(self._row(name, title))
 
@@ -148,7 +149,8 @@ class Harness:
         again = {(e.build, e.unit) for e in ledger.read(second.ledger) if e.what in ("begun", "entered")} & done
         self.broken += [f"{told}: {build} {unit} is computed again" for build, unit in again]
         row.kept += len({unit for unit in done if unit[1]})
-        expected = {} if command.arguments[0] == "gc" else {n: a.output_digest for n, a in self._whole.artifacts.items()}
+        left = {} if command.arguments[0] == "gc" else self._whole.artifacts
+        expected = {name: artifact.output_digest for name, artifact in left.items()}
         found = {name: artifact.output_digest for name, artifact in finished(cache).items()}
         well = second.status == 0 and found == expected and not half_artifacts(cache, digests=True)
         row.finished += well

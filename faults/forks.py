@@ -7,6 +7,7 @@ import struct
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 Json = TypeVar("Json")
@@ -14,7 +15,7 @@ Json = TypeVar("Json")
 
 def fork() -> int:
     """As os.fork. A fork of a process with threads may hang: so none is made."""
-    if len(os.listdir("/proc/self/task")) > 1:
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
         raise SystemExit("more than one thread: this process cannot fork; start it with OMP_NUM_THREADS=1")
     sys.stdout.flush()
     sys.stderr.flush()

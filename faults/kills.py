@@ -20,9 +20,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from faults import show
-from faults.experiment import Undisturbed, load_everything, undisturbed
+from faults.experiment import load_everything, undisturbed
 from faults.schedule import COLUMNS, ROWS, Make, Schedule
 from faults.trials import Verdict, carry_out
+from faults.triggers import How
 
 ONE_ROUND_IS_ABOUT = 140
 """Kills in a round of all rows."""
@@ -75,7 +76,8 @@ def disturb(schedule: Schedule, rows: tuple[str, ...], kills: int) -> Verdict:
 
 
 def _rounds(schedule: Schedule, rows: tuple[str, ...], kills: int, total: Verdict) -> Iterator[Make]:
-    for number, how in enumerate(itertools.cycle(("before", "after"))):
+    hows: tuple[How, ...] = ("before", "after")
+    for number, how in enumerate(itertools.cycle(hows)):
         for make in schedule.round(rows, how):
             yield make
             if total.kills.total() >= kills and (number > 0 or kills < ONE_ROUND_IS_ABOUT):

@@ -52,7 +52,8 @@ def half_artifacts(cache: Path, *, digests: bool = False) -> list[str]:
             continue
         for file, entry in json.loads(manifest.read_text())["files"].items():
             path = folder / file
-            if not path.is_file() or path.stat().st_size != entry["bytes"] or (digests and _sha(path) != entry["sha256"]):
+            whole = path.is_file() and path.stat().st_size == entry["bytes"]
+            if not whole or (digests and _sha(path) != entry["sha256"]):
                 wrong.append(f"{name}/{file}")
     return wrong
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from faults import ledger, show
 from faults.attempts import Attempt, Command, Started
-from faults.experiment import Undisturbed, load_everything, undisturbed
+from faults.experiment import load_everything, undisturbed
 from faults.layout import Finished, finished, half_artifacts, leftovers
 from tests.cache import toy
 

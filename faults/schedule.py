@@ -3,14 +3,15 @@
 import itertools
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from faults.attempts import RANDOM, Command, Kill
 from faults.bucket import BucketView
 from faults.experiment import STAGES, Undisturbed
 from faults.layout import Finished
-from faults.triggers import ALL_KINDS, BUCKET, DISCARD, PUBLISH, REMOVAL, How, Trigger
 from faults.trials import FolderView, Trial
+from faults.triggers import ALL_KINDS, BUCKET, DISCARD, PUBLISH, REMOVAL, How, Trigger
 
 SEVERAL, GC, PUSH, BUCKET_PUSH, BUCKET_RUN = "several processes", "gc", "push", "push to a bucket", "run in a bucket"
 ROWS = (*STAGES, SEVERAL, GC, PUSH, BUCKET_PUSH, BUCKET_RUN)
@@ -45,14 +46,14 @@ class Schedule:
         made: list[tuple[str, Make]] = []
         for stage in STAGES:
             kinds = [kind for kind in ALL_KINDS if self._whole.counts.get(f"{stage}/{kind}")]
-            made += [(stage, lambda s=stage, k=kind: self._stage(s, k, how)) for kind in (*kinds, RANDOM)]  # type: ignore[misc]
+            made += [(stage, partial(self._stage, stage, kind, how)) for kind in (*kinds, RANDOM)]
         made += 6 * [(SEVERAL, self._several)]
-        made += [(GC, lambda k=kind: self._gc(k, how)) for kind in (DISCARD, REMOVAL, RANDOM)]  # type: ignore[misc]
+        made += [(GC, partial(self._gc, kind, how)) for kind in (DISCARD, REMOVAL, RANDOM)]
         push = ("copied file", "manifest", PUBLISH, RANDOM)
-        made += [(PUSH, lambda k=kind: self._push(k, how)) for kind in push]  # type: ignore[misc]
+        made += [(PUSH, partial(self._push, kind, how)) for kind in push]
         if self._bucket is not None:
-            made += 3 * [(BUCKET_PUSH, lambda: self._push_to_bucket(how))]
-            made += 3 * [(BUCKET_RUN, lambda: self._run_in_bucket(how))]
+            made += 3 * [(BUCKET_PUSH, partial(self._push_to_bucket, how))]
+            made += 3 * [(BUCKET_RUN, partial(self._run_in_bucket, how))]
         wanted = [make for row, make in made if row in rows]
         self._rng.shuffle(wanted)
         yield from wanted

@@ -21,13 +21,19 @@ def machine() -> str:
 
 
 def conclude(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], facts: Mapping[str, Any], broken: Sequence[str],
-    *, as_json: bool,
-) -> int:  # fmt: skip
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    facts: Mapping[str, Any],
+    broken: Sequence[str],
+    *,
+    as_json: bool,
+) -> int:
     """Prints what was found; the exit status: 1 if a promise is broken."""
     if as_json:
-        table = [dict(zip(columns, row, strict=True)) for row in rows]
-        json.dump({"title": title, "machine": machine(), **facts, "rows": table, "broken": list(broken)}, sys.stdout, indent=1)
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
+        document = {"title": title, "machine": machine(), **facts, "rows": named, "broken": list(broken)}
+        json.dump(document, sys.stdout, indent=1)
         print()
         return 1 if broken else 0
     table = Table(title=title, box=box.SIMPLE)
