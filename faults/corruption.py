@@ -38,30 +38,39 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    rng = random.Random(arguments.seed)
     load_everything()
     with tempfile.TemporaryDirectory(prefix="bevprior-faults-") as scratch:
         whole = undisturbed(Path(scratch))
-        cache = Path(scratch) / "damaged"
-        shutil.copytree(whole.cache, cache)
-        begin_a_build(whole, cache)
-        start = time.monotonic()
-        cases = draw(files_by_kind(cache), arguments.damages, rng)
-        found = look(cache, cases)
-        detection_s = time.monotonic() - start
-        mended = repair(whole, cache, arguments.repairs, rng)
-    broken = [line for answer in found for line in answer["broken"]] + [line for m in mended for line in m.broken]
+        report = corrupt(whole, arguments.damages, arguments.repairs, arguments.seed)
+    return report.print(as_json=arguments.json)
+
+
+def corrupt(whole: Undisturbed, damages: int, repairs: int, seed: int) -> show.Report:
+    """Damages files to see them named, and then to repair them."""
+    rng = random.Random(seed)
+    cache = whole.cache.parent / "damaged"
+    shutil.copytree(whole.cache, cache)
+    begin_a_build(whole, cache)
+    start = time.monotonic()
+    cases = draw(files_by_kind(cache), damages, rng)
+    found = look(cache, cases)
+    detection_s = time.monotonic() - start
+    mended = repair(whole, cache, repairs, rng)
     facts = {
         "damages": len(cases),
         "seconds for them": round(detection_s),
         "repairs with the same output digest": f"{sum(m.same_content for m in mended)} of {len(mended)}",
         "units computed anew, all of them damaged": sum(m.units_computed for m in mended),
         "units kept": sum(m.units_kept for m in mended),
-        "repairs by stage": dict(Counter(m.stage for m in mended)),
+        "repairs by stage": ", ".join(f"{stage} {n}" for stage, n in Counter(m.stage for m in mended).items()),
     }
-    columns = ("kind of file", *(f"{how}" for how in DAMAGES), "named by verify", "array: error", "array: correct")
-    title = "Damaged files by kind, and what came of it"
-    return show.conclude(title, columns, table(cases, found), facts, broken, as_json=arguments.json)
+    return show.Report(
+        "Damaged files by kind, and what came of it",
+        ("kind of file", *DAMAGES, "named by verify", "array: error", "array: correct"),
+        table(cases, found),
+        facts,
+        [line for answer in found for line in answer["broken"]] + [line for m in mended for line in m.broken],
+    )
 
 
 def begin_a_build(whole: Undisturbed, cache: Path) -> None:
@@ -75,7 +84,7 @@ def begin_a_build(whole: Undisturbed, cache: Path) -> None:
     killed = attempt(command, Kill(Trigger("teacher_labels", "receipt", 9)))
     if not killed.killed:
         raise SystemExit(f"no build in progress to damage: {killed.errors}")
-    pin(LocalObjects(cache), "damaged", next(iter(whole.of("report").values())).key)
+    pin(LocalObjects(cache), "damaged", next(iter(whole.artifacts.values())).key)
 
 
 def draw(files: dict[str, list[str]], number: int, rng: random.Random) -> list[Case]:
@@ -102,8 +111,9 @@ def look(cache: Path, cases: list[Case]) -> list[dict[str, Any]]:
 def repair(whole: Undisturbed, cache: Path, number: int, rng: random.Random) -> list[Mended]:
     """Damages artifacts of each stage in turn, and repairs them."""
     mended: list[Mended] = []
+    stages = [stage for stage in STAGES if whole.of(stage)]
     for i in tqdm(range(number), desc="repairs", unit="repair"):
-        stage = STAGES[i % len(STAGES)]
+        stage = stages[i % len(stages)]
         name = rng.choice(sorted(whole.of(stage)))
         mended.append(mend(cache, whole, name, rng.randint(1, 3), rng.randrange(2**31)))
     return mended

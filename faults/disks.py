@@ -60,7 +60,7 @@ def main() -> int:
     rows = [[r.command, r.fault, r.trials, r.met, r.told, r.finished, r.kept] for r in harness.rows]
     columns = ("command", "fault", "trials", "met it", "one line, status 2", "finished after", "units kept")
     facts = {"trials": sum(r.trials for r in harness.rows), "of them met their fault": sum(r.met for r in harness.rows)}
-    return show.conclude("Disks that fail", columns, rows, facts, harness.broken, as_json=arguments.json)
+    return show.Report("Disks that fail", columns, rows, facts, harness.broken).print(as_json=arguments.json)
 
 
 class Harness:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from faults import show
-from faults.experiment import load_everything, undisturbed
+from faults.experiment import Undisturbed, load_everything, undisturbed
 from faults.schedule import COLUMNS, ROWS, Make, Schedule
 from faults.trials import Verdict, carry_out
 from faults.triggers import How
@@ -36,28 +36,42 @@ def main() -> int:
     parser.add_argument("--only", choices=ROWS, nargs="+", default=ROWS, metavar="ROW", help=f"among {', '.join(ROWS)}")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    start = time.monotonic()
     load_everything()
-    with tempfile.TemporaryDirectory(prefix="bevprior-faults-") as scratch, place_in_a_bucket(arguments.only) as bucket:
+    with tempfile.TemporaryDirectory(prefix="bevprior-faults-") as scratch:
         whole = undisturbed(Path(scratch))
-        schedule = Schedule(whole, Path(scratch), random.Random(arguments.seed), bucket)
-        verdict = disturb(schedule, tuple(arguments.only), arguments.kills)
-    rows = [[row, *(verdict.kills[row, column] for column in COLUMNS)] for row in arguments.only]
-    rows.append(["all", *(sum(numbers) for numbers in list(zip(*rows, strict=True))[1:])])
-    rows = [[*row, sum(row[1:])] for row in rows]
+        report = kill(whole, tuple(arguments.only), arguments.kills, arguments.seed)
+    return report.print(as_json=arguments.json)
+
+
+def kill(whole: Undisturbed, rows: tuple[str, ...], kills: int, seed: int) -> show.Report:
+    """Kills commands at least `kills` times; see `faults.schedule` for the rows."""
+    start = time.monotonic()
+    with place_in_a_bucket(rows) as bucket:
+        schedule = Schedule(whole, whole.cache.parent, random.Random(seed), bucket)
+        verdict = disturb(schedule, rows, kills)
+    numbers = {row: [verdict.kills[row, column] for column in COLUMNS] for row in rows}
+    numbers["all"] = [sum(column) for column in zip(*numbers.values(), strict=True)]
     facts = {
         "kills": verdict.kills.total(),
         "trials": verdict.trials,
         "units and artifacts done when a kill came": verdict.done_before,
         "output digests compared with the undisturbed run's": verdict.compared,
         "slowest end of the others after the main process was killed alone (s)": round(verdict.slowest_end_s, 1),
-        "left lying in caches after finished runs": dict(Counter(name.split("/")[0] for name in verdict.leftovers)),
+        "left lying in caches after finished runs, until gc": _counted(verdict.leftovers),
         "wall time (s)": round(time.monotonic() - start),
     }
-    return show.conclude(
+    return show.Report(
         "SIGKILLs by what was killed (row) and what it was doing (column)",
-        ["", *COLUMNS, "all"], rows, facts, verdict.broken, as_json=arguments.json,
-    )  # fmt: skip
+        ["", *COLUMNS, "all"],
+        [[row, *counts, sum(counts)] for row, counts in numbers.items()],
+        facts,
+        verdict.broken,
+    )
+
+
+def _counted(names: list[str]) -> str:
+    kinds = Counter(name.split("/")[0] for name in names)
+    return ", ".join(f"{number} in {kind}/" for kind, number in sorted(kinds.items())) or "nothing"
 
 
 def disturb(schedule: Schedule, rows: tuple[str, ...], kills: int) -> Verdict:

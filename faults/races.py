@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from faults import ledger, show
 from faults.attempts import Attempt, Command, Started
-from faults.experiment import load_everything, undisturbed
+from faults.experiment import Undisturbed, load_everything, undisturbed
 from faults.layout import Finished, finished, half_artifacts, leftovers
 from tests.cache import toy
 
@@ -51,24 +51,39 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     load_everything()
-    races = []
     with tempfile.TemporaryDirectory(prefix="bevprior-faults-") as scratch:
-        folder = Path(scratch)
-        whole = undisturbed(folder, until=UNTIL)
-        toys = Command((), "", folder / "toy-alone-run", [], work=lambda: toy.recipe(folder / "toy-alone"))
-        Started(toys).finish()
-        for number in tqdm(range(arguments.rounds), desc="races", unit="round"):
-            place = folder / f"round-{number}"
-            # the first round in processes of their own, with workers of theirs: slower, and just as users start them
-            run = whole.command(place / "cache", place / "work", until=UNTIL, forks=number > 0)
-            row = f"run smoke --until {UNTIL}" + (", with worker processes" if number == 0 else "")
-            races.append(race(row, run, place / "cache", arguments.processes, whole.artifacts))
-            races.append(toy_race(place, arguments.processes, finished(folder / "toy-alone")))
-    rows = [[r.row, r.artifacts, r.units, r.members, round(r.wall_s, 1), len(r.broken)] for r in races]
-    facts = {"processes that start at once": arguments.processes, "races": len(races)}
-    columns = ("race", "artifacts", "units computed", "by processes", "wall time (s)", "broken promises")
-    broken = [line for r in races for line in r.broken]
-    return show.conclude("The same run, started at once", columns, rows, facts, broken, as_json=arguments.json)
+        whole = undisturbed(Path(scratch), until=UNTIL)
+        report = races(whole, arguments.rounds, arguments.processes, with_workers=True)
+    return report.print(as_json=arguments.json)
+
+
+def races(whole: Undisturbed, rounds: int, processes: int, *, with_workers: bool) -> show.Report:
+    """Rounds of both kinds.
+
+    Args:
+        whole: the undisturbed run.
+        rounds: how many.
+        processes: that start at once.
+        with_workers: whether those of the first round are no forks, and have workers of their own: slower, and just
+            as users start them.
+    """
+    folder, alone = whole.cache.parent, whole.cache.parent / "toy-alone"
+    Started(Command((), "", folder / "toy-alone-run", [], work=lambda: toy.recipe(alone))).finish()
+    found = []
+    for number in tqdm(range(rounds), desc="races", unit="round"):
+        place = folder / f"round-{number}"
+        forks = number > 0 or not with_workers
+        run = whole.command(place / "cache", place / "work", until=UNTIL, forks=forks)
+        row = f"run smoke --until {UNTIL}" + ("" if forks else ", with worker processes")
+        found.append(race(row, run, place / "cache", processes, whole.lineage(UNTIL)))
+        found.append(toy_race(place, processes, finished(alone)))
+    return show.Report(
+        "The same run, started at once",
+        ("race", "artifacts", "units computed", "by processes", "wall time (s)", "broken promises"),
+        [[r.row, r.artifacts, r.units, r.members, round(r.wall_s, 1), len(r.broken)] for r in found],
+        {"processes that start at once": processes, "races": len(found)},
+        [line for r in found for line in r.broken],
+    )
 
 
 def toy_race(place: Path, processes: int, expected: dict[str, Finished]) -> Race:

@@ -16,7 +16,7 @@ from faults.triggers import ALL_KINDS, BUCKET, DISCARD, PUBLISH, REMOVAL, How, T
 SEVERAL, GC, PUSH, BUCKET_PUSH, BUCKET_RUN = "several processes", "gc", "push", "push to a bucket", "run in a bucket"
 ROWS = (*STAGES, SEVERAL, GC, PUSH, BUCKET_PUSH, BUCKET_RUN)
 COLUMNS = (*ALL_KINDS, RANDOM)
-KEPT = "pretrain"
+KEPT = "teacher_labels"
 """What gc keeps in its trials, with all that it was made from."""
 AGAIN = 0.6
 """How likely an attempt that goes on after a kill is killed too."""
@@ -44,7 +44,7 @@ class Schedule:
     def round(self, rows: tuple[str, ...], how: How) -> Iterator[Make]:
         """Each row with each kind of instant that it has, once, shuffled; a trial is made when it is called for."""
         made: list[tuple[str, Make]] = []
-        for stage in STAGES:
+        for stage in (stage for stage in STAGES if self._whole.of(stage)):
             kinds = [kind for kind in ALL_KINDS if self._whole.counts.get(f"{stage}/{kind}")]
             made += [(stage, partial(self._stage, stage, kind, how)) for kind in (*kinds, RANDOM)]
         made += 6 * [(SEVERAL, self._several)]
@@ -86,8 +86,8 @@ class Schedule:
     def _gc(self, kind: str, how: How) -> Trial:
         cache, folder = self._place()
         self._whole.copy(cache, self._whole.artifacts)
-        kept = {**self._whole.up_to(KEPT), **self._whole.of(KEPT)}
-        self._pin(cache, next(iter(self._whole.of(KEPT).values())))
+        kept = self._whole.lineage(KEPT)
+        self._pin(cache, next(iter(kept.values())))
         counts = {DISCARD: len(self._whole.artifacts) - len(kept), REMOVAL: 40}
         kills = self._kills("", kind, counts, how, 0.2)
         arguments = ("gc", "--yes", "--keep-runs", "0", "--grace-hours", "0")

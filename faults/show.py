@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
@@ -20,32 +21,43 @@ def machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
-def conclude(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    facts: Mapping[str, Any],
-    broken: Sequence[str],
-    *,
-    as_json: bool,
-) -> int:
-    """Prints what was found; the exit status: 1 if a promise is broken."""
-    if as_json:
-        named = [dict(zip(columns, row, strict=True)) for row in rows]
-        document = {"title": title, "machine": machine(), **facts, "rows": named, "broken": list(broken)}
-        json.dump(document, sys.stdout, indent=1)
-        print()
-        return 1 if broken else 0
-    table = Table(title=title, box=box.SIMPLE)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*("" if cell == 0 else str(cell) for cell in row))
-    console = Console(width=max(160, Console().width), highlight=False)
-    console.print(table)
-    for name, value in {**facts, "machine": machine()}.items():
-        console.print(f"{name}: {value}", markup=False)
-    for line in broken:
-        console.print(f"BROKEN  {line}", markup=False)
-    console.print("every promise was kept" if not broken else f"{len(broken)} promises were broken")
-    return 1 if broken else 0
+@dataclass(frozen=True)
+class Report:
+    """What was found.
+
+    Attributes:
+        title, columns, rows: of the table.
+        facts: figures beside it.
+        broken: promises that were not kept, each in a line.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    facts: Mapping[str, Any]
+    broken: Sequence[str]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return {"title": self.title, "machine": machine(), **self.facts, "rows": rows, "broken": list(self.broken)}
+
+    def print(self, *, as_json: bool) -> int:
+        """Prints it; the exit status: 1 if a promise was broken."""
+        if as_json:
+            json.dump(self.document(), sys.stdout, indent=1)
+            print()
+            return 1 if self.broken else 0
+        table = Table(title=self.title, box=box.SIMPLE)
+        for number, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in self.rows:
+            table.add_row(*("" if cell == 0 else str(cell) for cell in row))
+        console = Console(width=max(160, Console().width), highlight=False)
+        console.print(table)
+        for name, value in {**self.facts, "machine": machine()}.items():
+            console.print(f"{name}: {value}", markup=False)
+        for line in self.broken:
+            console.print(f"BROKEN  {line}", markup=False)
+        console.print(f"{len(self.broken)} promises were broken" if self.broken else "every promise was kept")
+        return 1 if self.broken else 0
