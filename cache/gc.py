@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.documents import DamagedError, unseal
-from cache.leases import living_owners
+from cache.leases import OWNERS, TOMBSTONE, has_ended, living_owners
 from cache.manifest import Artifact
 from cache.roots import RUNS, pins, runs
 from cache.store import TRASH, Entry, Store
@@ -21,13 +21,13 @@ class Garbage:
 
     Attributes:
         kind: "artifact"; "build" was left by a process that is no more; "debris" are an artifact's files without a
-            manifest; "trash" was being removed; "run" is a record.
+            manifest; "trash" was being removed; "run" is a record; "owner" is the record of a process that is no more.
         name: below the cache.
         stage, key: of an artifact, else "".
         bytes: its size.
     """
 
-    kind: Literal["artifact", "build", "debris", "trash", "run"]
+    kind: Literal["artifact", "build", "debris", "trash", "run", "owner"]
     name: str
     bytes: int
     stage: str = ""
@@ -98,6 +98,7 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
     ]
     stale = {f"{RUNS}/{run.id}.json" for run in runs(store.objects)} - {f"{RUNS}/{run.id}.json" for run in recent}
     garbage += [Garbage("run", name, store.objects.size(name) or 0) for name in sorted(stale) if old(name)]
+    garbage += [Garbage("owner", name, size) for name, size in store.objects.scan(OWNERS) if _is_of_nobody(store, name)]
     artifacts_going = sum(item.kind == "artifact" for item in garbage)
     return Verdict(tuple(garbage), len(store.entries()) - artifacts_going, young, roots)
 
@@ -132,6 +133,15 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
         else:
             store.objects.delete(item.name)
         yield item
+
+
+def _is_of_nobody(store: Store, name: str) -> bool:
+    """Whether an owner's record is of a process that has ended, or that nobody can see and that was silent for a day.
+
+    Should that one wake up, it finds its record gone, and joins its build again.
+    """
+    found = store.objects.read(name)
+    return found is not None and (found.data == TOMBSTONE or has_ended(found) or store.age_s(name) >= GRACE_S)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ def restore_manifest(store: Store, entry: Entry) -> Artifact:
     for name in (MANIFEST_FILE, MANIFEST_COPY):
         text = store.read(entry, name)
         try:
-            if text is None or Manifest.from_json(text, name).key != entry.key:
-                continue
+            manifest = None if text is None else Manifest.from_json(text, name)
         except InputError:
             continue
+        if manifest is None or manifest.key != entry.key:
+            continue
         for other in (MANIFEST_COPY, MANIFEST_FILE):
-            if store.read(entry, other) != text:
-                store.objects.put(f"{entry.name}/{other}", text)
+            if store.read(entry, other) != manifest.to_json():
+                store.objects.put(f"{entry.name}/{other}", manifest.to_json())
         return store.open(entry)
     raise InputError(
         "manifest and copy are both damaged, so nobody knows what it was",

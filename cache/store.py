@@ -109,7 +109,8 @@ class Store(Catalogue):
 
         Raises:
             ValueError: if the roles of `parents` and `spec.inputs` differ.
-            ArtifactMadeError: if the artifact is there already.
+            ArtifactMadeError: if the artifact is there already, or another process finishes it: the folder that this
+                one writes to is then gone at any moment, whatever error comes of that.
             InputError: for a full disk or lost permission: nothing that looks whole is left.
         """
         if set(parents) != set(spec.inputs):
@@ -126,6 +127,9 @@ class Store(Catalogue):
                     build = Build(task, work, self._place(spec, work), owner, meter)
                 try:
                     yield build
+                except Exception as error:
+                    build.raise_if_made(error)
+                    raise
                 finally:
                     build.close()
                     if build.artifact is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cache.documents import DamagedError, unseal
+from cache.documents import DamagedError, seal, unseal
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, FileEntry, Manifest
 from cache.objects import Objects
 from cache.roots import PINS, RUNS
@@ -72,9 +72,10 @@ def verify_records(objects: Objects) -> Iterator[Damage]:
                 continue
             found = objects.read(name)
             try:
-                if found is not None:
-                    unseal(found.data)
+                intact = found is None or seal(unseal(found.data)) == found.data
             except DamagedError:
+                intact = False
+            if not intact:
                 yield Damage("", "", name, "", "damaged record")
 
 
@@ -87,7 +88,9 @@ def _manifest(store: Store, entry: Entry, name: str) -> tuple[Manifest | None, s
         manifest = Manifest.from_json(text, name)
     except InputError as error:
         return None, error.what
-    return (manifest, "") if manifest.key == entry.key else (None, "another artifact's")
+    if manifest.key != entry.key:
+        return None, "another artifact's"
+    return manifest, "" if manifest.to_json() == text else "changed"  # by what means nothing, such as a line's end
 
 
 def _wrong(store: Store, entry: Entry, file: str, listed: FileEntry, *, full: bool) -> str:

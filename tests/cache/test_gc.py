@@ -153,3 +153,19 @@ def test_a_damaged_run_record_is_left_out(store):
     (file,) = (store.root / "runs").iterdir()
     file.write_text("{")
     assert runs(store.objects) == []
+
+
+def test_records_of_processes_that_have_ended_go(store):
+    """A process that is killed between its first sign of life and its first claim is never asked after."""
+    code = "import os, pathlib, signal, sys; from cache.objects import LocalObjects; from cache.leases import Owner\n"
+    code += "with Owner(LocalObjects(pathlib.Path(sys.argv[1]))): os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code, str(store.root)], cwd=HERE, check=False)
+    (ended,) = store.objects.scan("owners")
+    make(store, "raw")
+    with store.build(KeySpec("toy", 1, {"name": "alive"}), {}):
+        records = {name for name, _ in store.objects.scan("owners")}
+        assert len(records) == 2
+        owners = [item for item in survey(store).garbage if item.kind == "owner"]
+        assert [item.name for item in owners] == [ended[0]]
+        assert list(collect(store, owners)) == owners
+        assert {name for name, _ in store.objects.scan("owners")} == records - {ended[0]}
