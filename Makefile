@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
-	backbone look plan serve bench-reading clean
+	backbone look plan serve bench-reading bench-scale bench-overhead bench-verify clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,13 @@ serve: $(READY)  ## Prefect server, worker and deployments on this machine (loop
 bench-reading: $(READY)  ## samples per second of our reader and of others, on the same labels
 	@scripts/contenders.sh
 	@build/bench/bin/python -m benchmarks.reading $(ARGS)
+
+bench-scale: $(READY)  ## seconds and memory of the commands on caches as large as nuScenes, and 20 times larger
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+bench-overhead: $(READY)  ## what the store adds to writing label shards with plain zarr
+	@$(BIN)/python -m benchmarks.overhead $(ARGS)
+bench-verify: $(READY)  ## GB/s of `verify --full` beside sha256sum
+	@$(BIN)/python -m benchmarks.verifying $(ARGS)
 
 lock: $(READY)  ## write requirements.lock from what .venv holds
 	@$(BIN)/python scripts/lock.py && touch $(READY)
