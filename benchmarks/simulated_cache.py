@@ -138,12 +138,10 @@ def _write_data_set(simulation: Simulation) -> None:
             folder.mkdir(parents=True)
             for number in range(simulation.frames):
                 copy, sample = divmod(number, SAMPLES)
-                name = f"n015-2018-07-24-11-22-45+0800__{camera}__1532402{sample:09d}{copy:02d}.jpg"
+                name, original = (f"n015-2018-07-24__{camera}__1532402{sample:09d}{k:02d}.jpg" for k in (copy, 0))
                 if copy:
-                    os.link(folder / first[sample], folder / name)
+                    os.link(folder / original, folder / name)
                 else:
-                    first = [] if number == 0 else first
-                    first.append(name)
                     _truncate(folder / name, 150_000 + sample)
                 bar.update()
 
