@@ -136,13 +136,13 @@ class LocalObjects:
 
     def scan(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Objects.scan`."""
-        yield from sorted(_walk(self._file(prefix), prefix))
+        yield from sorted(_walk(str(self._file(prefix)), prefix))
 
     def folders(self, prefix: str) -> Sequence[str]:
         """See `Objects.folders`."""
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._file(prefix)) as entries:
             folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
-            return sorted(entry.name for entry in folders if any(_walk(Path(entry.path), prefix)))
+            return sorted(entry.name for entry in folders if any(_walk(entry.path, prefix)))
         return []
 
     def delete_all(self, prefix: str) -> None:
@@ -166,12 +166,13 @@ def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """By strings and not by `Path`, which takes longer to make than the kernel takes to answer."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             name = f"{prefix}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), name)
+                yield from _walk(entry.path, name)
             elif not entry.name.endswith(PARTIAL):
                 with suppress(FileNotFoundError):  # removed since it was listed
                     yield name, entry.stat(follow_symlinks=False).st_size
