@@ -77,10 +77,20 @@ def _sync_filesystem(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sha256_of(file: Path) -> str:
+def sha256_of(file: Path | str) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        while block := os.read(descriptor, _BLOCK):
+            digest.update(block)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
+
+
+_BLOCK = 1 << 18
+"""Bytes that are read at once. Most files of a cache are smaller: reading is then one call, hashing another."""
 
 
 def remove_partials(folder: Path) -> None:
