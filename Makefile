@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
-	backbone look plan serve bench-reading faults races corruption disks clean
+	backbone look plan serve bench-reading bench-scale bench-overhead bench-verify faults races corruption disks clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,12 @@ corruption: $(READY)  ## a thousand damaged files: each named, none read as data
 	@$(BIN)/python -m faults.corruption $(ARGS)
 disks: $(READY)  ## full, read-only and forbidden disks: one line, and it goes on afterwards (needs root)
 	@$(BIN)/python -m faults.disks $(ARGS)
+bench-scale: $(READY)  ## seconds and memory of the commands on caches as large as nuScenes, and 20 times larger
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+bench-overhead: $(READY)  ## what the store adds to writing label shards with plain zarr
+	@$(BIN)/python -m benchmarks.overhead $(ARGS)
+bench-verify: $(READY)  ## GB/s of `verify --full` beside sha256sum
+	@$(BIN)/python -m benchmarks.verifying $(ARGS)
 
 lock: $(READY)  ## write requirements.lock from what .venv holds
 	@$(BIN)/python scripts/lock.py && touch $(READY)

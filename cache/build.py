@@ -25,6 +25,9 @@ from cache.units import Pause, Units
 from cache.work import Receipt, Work
 from scene.errors import InputError
 
+SAVE_S = 1.0
+"""How much of an attempt's cost may go unrecorded when it is killed; its work is safe all the same."""
+
 
 class ArtifactMadeError(Exception):
     """Another process finished the artifact that this one works on. `Store.get_or_build` handles it."""
@@ -111,7 +114,8 @@ class Build:
         self._work.put_receipt(unit, Receipt(entries, round(wall_s, 3)))
         self._done.add(unit)
         self._owner.release(self._work.claim_of(unit))
-        self._save()
+        if time.monotonic() - self._saved_at_s >= SAVE_S:
+            self._save()
 
     def expect(self, total_units: int) -> None:
         """Says how many units there will be, so that others can be told how far the build is."""
@@ -245,6 +249,7 @@ class Build:
                 "owner": self._owner.id,
             }
             self._work.put_attempt(self._attempt, content)
+            self._saved_at_s = time.monotonic()
 
     def _provenance(self, unit_wall_s: Mapping[str, float]) -> dict[str, Any]:
         earlier = [content for name, content in self._work.attempts() if not name.endswith(self._attempt)]
@@ -274,7 +279,7 @@ def _below(root: Path, paths: Iterable[Path | str]) -> list[Path]:
                 continue
             mode = file.lstat().st_mode
             relative = file.relative_to(root).as_posix()
-            if stat.S_ISDIR(mode):
+            if stat.S_ISDIR(mode) or file.name.endswith(PARTIAL):  # of a writer that was killed
                 continue
             if not stat.S_ISREG(mode) or relative in (MANIFEST_FILE, MANIFEST_COPY):
                 raise ValueError(f"an artifact holds plain files only, and none named {MANIFEST_FILE}: {file}")

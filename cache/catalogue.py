@@ -1,7 +1,9 @@
 """What is in a cache: finding, reading and removing artifacts."""
 
+import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,10 +128,14 @@ class Catalogue:
 
     def measure(self, entry: Entry, file: str, *, digest: bool) -> FileEntry | None:
         """A file's size and, if asked for, digest, as they are; None where it is no plain file."""
-        path = self.root / entry.name / file
-        if path.is_symlink() or not path.is_file():
-            return None
-        return FileEntry(path.stat().st_size, sha256_of(path) if digest else "")
+        path = f"{self.root}/{entry.name}/{file}"
+        try:
+            state = os.lstat(path)
+            if stat.S_ISREG(state.st_mode):
+                return FileEntry(state.st_size, sha256_of(path) if digest else "")
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        return None
 
     def discard(self, entry: Entry) -> str:
         """Makes an artifact be no more, at one instant; its files are below the folder with the returned name."""

@@ -5,6 +5,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PARTIAL = ".partial"
@@ -35,26 +36,34 @@ def write_atomically(file: Path, data: bytes, *, durable: bool = True) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Makes the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder)
+
+
+def sync_files(root: Path, files: Collection[str]) -> None:
+    """Makes these files below `root`, and their names, durable, whichever process wrote them.
+
+    All at once, in threads: the file system's journal and the disk's cache are then written out once or twice for all,
+    and not once for each. Everything is on the disk when this returns, in no order before.
+    """
+    if len(files) > WORTH_ONE_CALL:
+        _sync_filesystem(root)
+        return
+    folders = {folder for file in files for folder in (root / file).parents if folder.is_relative_to(root)}
+    paths = [*(root / file for file in files), *folders]
+    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+        for _ in pool.map(_sync, paths):  # the first failure is raised here
+            pass
+
+
+_SYNC_THREADS = 8
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync_files(root: Path, files: Collection[str]) -> None:
-    """Makes these files below `root`, and their names, durable, whichever process wrote them."""
-    if len(files) > WORTH_ONE_CALL:
-        _sync_filesystem(root)
-        return
-    for file in files:
-        descriptor = os.open(root / file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    for folder in {folder for file in files for folder in (root / file).parents if folder.is_relative_to(root)}:
-        sync_folder(folder)
 
 
 WORTH_ONE_CALL = 32
@@ -77,10 +86,20 @@ def _sync_filesystem(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sha256_of(file: Path) -> str:
+def sha256_of(file: Path | str) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        while block := os.read(descriptor, _BLOCK):
+            digest.update(block)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
+
+
+_BLOCK = 1 << 18
+"""Bytes that are read at once. Most files of a cache are smaller: reading is then one call, hashing another."""
 
 
 def remove_partials(folder: Path) -> None:

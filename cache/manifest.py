@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ MANIFEST_FILE = "manifest.json"
 MANIFEST_COPY = "manifest.copy.json"
 """Holds the same bytes, so that damage to either can be mended."""
 RECOMPUTE = "`bevprior verify` tells more"
+_NOT_PLAIN = {"", ".", ".."}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ def is_whole(file: Path, entry: FileEntry) -> bool:
 
 def digest_of_files(files: Mapping[str, FileEntry]) -> str:
     """The output digest: SHA-256 over the sorted (path, digest) pairs, whoever computed them and whenever."""
-    lines = [json.dumps([path, files[path].sha256]) for path in sorted(files)]
+    quote = encode_basestring_ascii  # each line is `json.dumps([path, digest])`, at a fifth of the time
+    lines = [f"[{quote(path)}, {quote(files[path].sha256)}]" for path in sorted(files)]
     return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 
 
@@ -136,7 +139,7 @@ def check_relative(path: str, where: str) -> None:
     Raises:
         InputError: for an absolute path, `..`, a backslash, or any spelling that is not the plainest one.
     """
-    if "\\" in path or "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+    if "\\" in path or "\0" in path or not _NOT_PLAIN.isdisjoint(path.split("/")):
         raise InputError(f"manifest lists the unsafe path {path!r}", where=where, fix="do not use this cache")
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from cache.durable import sha256_of
@@ -34,14 +34,23 @@ def source_digest(packages: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def changed_sources(manifest: Manifest, packages: Iterable[str]) -> list[str]:
+def changed_sources(
+    manifest: Manifest,
+    packages: tuple[str, ...],
+    files_of: Callable[[tuple[str, ...]], Mapping[str, str]] = source_files,
+) -> list[str]:
     """Files that were added, removed or changed since the artifact was made; empty where its sources are unknown.
 
     A key holds the explicit code version, not the source: a comment must not recompute a week of work. So a change
     under an unchanged version is worth a warning, which is the caller's to give.
+
+    Args:
+        manifest: of the artifact.
+        packages: whose source decides the result.
+        files_of: `source_files`, or what remembers its answers where many artifacts are looked at together.
     """
     then = manifest.provenance.get("sources")
     if not then:
         return []
-    now = source_files(packages)
+    now = files_of(packages)
     return sorted(file for file in then.keys() | now.keys() if then.get(file) != now.get(file))

@@ -1,7 +1,7 @@
 """Finds damage: files that are missing, cut short, changed or too many, and records at odds with themselves."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -54,11 +54,15 @@ def verify(
                 continue
             listed = manifest.files
 
-            found = pool.map(lambda item, entry=entry: _wrong(store, entry, *item, full=full), listed.items())
-            for (file, expected), wrong in zip(listed.items(), found, strict=True):
-                progress(expected.bytes)
-                if wrong:
-                    yield Damage(entry.stage, entry.key, file, expected.unit, wrong)
+            def look(batch: Sequence[str], entry: Entry = entry, listed: Mapping[str, FileEntry] = listed) -> list[str]:
+                return [_wrong(store, entry, file, listed[file], full=full) for file in batch]
+
+            batches = _batches(listed)
+            for batch, found in zip(batches, pool.map(look, batches), strict=True):
+                for file, wrong in zip(batch, found, strict=True):
+                    progress(listed[file].bytes)
+                    if wrong:
+                        yield Damage(entry.stage, entry.key, file, listed[file].unit, wrong)
             for file, _ in store.files(entry):
                 if file not in listed and file not in (MANIFEST_FILE, MANIFEST_COPY):
                     yield Damage(entry.stage, entry.key, file, "", "not in the manifest")
@@ -77,6 +81,22 @@ def verify_records(objects: Objects) -> Iterator[Damage]:
                 intact = False
             if not intact:
                 yield Damage("", "", name, "", "damaged record")
+
+
+def _batches(listed: Mapping[str, FileEntry]) -> list[list[str]]:
+    """The files in portions for one thread each: handing over a small file takes longer than hashing it."""
+    batches: list[list[str]] = []
+    room = 0
+    for file, expected in listed.items():
+        if room <= 0:
+            batches.append([])
+            room = _BATCH_BYTES
+        batches[-1].append(file)
+        room -= expected.bytes + _BATCH_BYTES // _BATCH_FILES
+    return batches
+
+
+_BATCH_FILES, _BATCH_BYTES = 64, 4 << 20
 
 
 def _manifest(store: Store, entry: Entry, name: str) -> tuple[Manifest | None, str]:

@@ -118,7 +118,8 @@ def show(
     else:
         import yaml
 
-        typer.echo(yaml.safe_dump(describe(artifact) | manifest, sort_keys=False, width=120), nl=False)
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # written in C, ten times as fast, where it is there
+        typer.echo(yaml.dump(describe(artifact) | manifest, Dumper=dumper, sort_keys=False, width=120), nl=False)
 
 
 def _request(

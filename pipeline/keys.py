@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cache.digests import remembering
 from cache.keys import KeySpec
 from cache.store import Artifact, Store
 from pipeline.plan import Step
@@ -45,11 +46,13 @@ def keyed(step: Step, artifacts: Mapping[str, Artifact], store: Store) -> Keyed:
     if step.data_step is not None:
         data = artifacts[step.data_step]
         data_root = (data if fingerprint is None else store.materialise(data)).path
+    with remembering(store.root):
+        external = {} if fingerprint is None else resolve(fingerprint)(step.settings, data_root)
     spec = KeySpec(
         stage=step.stage.name,
         version=step.stage.version,
         settings=step.settings.canonical(),
         inputs={role: artifact.output_digest for role, artifact in inputs.items()},
-        external={} if fingerprint is None else resolve(fingerprint)(step.settings, data_root),
+        external=external,
     )
     return Keyed(step, spec, inputs, data_root)

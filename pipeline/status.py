@@ -1,15 +1,18 @@
 """Where a plan stands: which steps are cached, begun or missing, and why one would run again."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from cache.compare import SHORT, differences, ingredients
 from cache.keys import KeySpec
-from cache.sources import changed_sources
+from cache.sources import changed_sources, source_files
 from cache.store import Artifact, Store
 from pipeline.keys import keyed, missing_inputs
 from pipeline.plan import Plan
+from scene.errors import InputError
 
 State = Literal["cached", "partial", "missing"]
 LISTED = 4
@@ -36,9 +39,9 @@ class StepStatus:
 
 
 def survey(plan: Plan, store: Store) -> list[StepStatus]:
-    """The state of every step, in order. Reads manifests only and changes nothing."""
+    """The state of every step, in order. Reads manifests only, and changes nothing in the cache."""
     known: dict[str, Artifact] = {}
-    earlier = store.artifacts()
+    files_of, earlier = cache(source_files), cache(lambda stage: specs(store, stage))
     result = []
     for step in plan:
         if waiting := missing_inputs(step, known):
@@ -49,23 +52,34 @@ def survey(plan: Plan, store: Store) -> list[StepStatus]:
         artifact = store.get(spec.key)
         if artifact is not None:
             known[step.name] = artifact
-            note = source_note(changed_sources(artifact.manifest, step.stage.sources))
+            note = source_note(changed_sources(artifact.manifest, step.stage.sources, files_of))
             result.append(StepStatus(step.name, step.stage.name, "cached", spec.key, note))
             continue
         progress = store.progress(spec)
         state: State = "partial" if progress.state == "partial" else "missing"
         units = f"{progress.done} of {progress.total or '?'} units done; " if state == "partial" else ""
-        result.append(StepStatus(step.name, step.stage.name, state, spec.key, units + reason(spec, earlier)))
+        result.append(
+            StepStatus(step.name, step.stage.name, state, spec.key, units + reason(spec, earlier(spec.stage)))
+        )
     return result
 
 
-def reason(spec: KeySpec, earlier: Sequence[Artifact]) -> str:
-    """What tells `spec` from the artifact of the same stage that is nearest to it."""
-    same_stage = [a for a in earlier if a.stage == spec.stage]
+def specs(store: Store, stage: str) -> list[KeySpec]:
+    """What the keys of a stage's artifacts are made of; those that cannot be read are `bevprior verify`'s business."""
+    found = []
+    for entry in store.entries():
+        if entry.stage == stage:
+            with suppress(InputError):
+                found.append(store.open(entry).manifest.spec)
+    return found
+
+
+def reason(spec: KeySpec, same_stage: Sequence[KeySpec]) -> str:
+    """What tells `spec` from that of the same stage which is nearest to it."""
     if not same_stage:
         return "never made here"
     wanted = ingredients(spec)
-    changes = {a.key: differences(ingredients(a.manifest.spec), wanted) for a in same_stage}
+    changes = {earlier.key: differences(ingredients(earlier), wanted) for earlier in same_stage}
     nearest = min(changes, key=lambda key: (len(changes[key]), key))
     return f"differs from {nearest[:SHORT]} in " + _listed([str(change) for change in changes[nearest]], "; ")
 

@@ -83,6 +83,16 @@ def test_leftovers_of_killed_writers_are_cleared(tmp_path):
         assert build.commit().manifest.files == {}
 
 
+def test_half_a_chunk_of_a_killed_writer_is_no_part_of_its_unit(tmp_path):
+    with Store(tmp_path / "cache").build(SPEC, {}) as build:
+        chunk = build.path / "x.zarr" / "x" / "c" / "0"
+        chunk.mkdir(parents=True)
+        (chunk / "0.0123.partial").write_bytes(b"half")
+        (chunk / "0").write_bytes(b"whole")
+        build.mark_done("unit", [chunk])
+        assert list(build.commit().manifest.files) == ["x.zarr/x/c/0/0"]
+
+
 def test_what_is_no_plain_file_is_not_committed(tmp_path):
     store = Store(tmp_path / "cache")
     with pytest.raises(ValueError, match="plain files"), store.build(SPEC, {}) as build:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -18,6 +19,13 @@ MANIFEST = Manifest(
     {"loss": 0.1},
     {"python": "3", "recorded": {"n": 1}},
 )
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_the_output_digest_is_over_plain_json_lines(digests):
+    lines = [json.dumps([path, digests[path]]) for path in sorted(digests)]
+    expected = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert digest_of_files({path: FileEntry(1, digest) for path, digest in digests.items()}) == expected
 
 
 def edited(**changes):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cache.keys import KeySpec
 from cache.manifest import Artifact
 from cache.repair import reopen, restore_manifest
 from cache.roots import new_run, pin, record_run
@@ -32,6 +33,30 @@ def test_a_whole_artifact_has_no_damage(tmp_path, built):
     seen = []
     assert list(verify(Store(tmp_path / "cache"), [Entry("toy", built.key)], full=True, progress=seen.append)) == []
     assert sum(seen) == sum(entry.bytes for entry in built.manifest.files.values())
+
+
+def test_damage_among_many_small_files_is_named(tmp_path):
+    def fill(build):
+        for number in range(300):
+            (build.path / f"{number}.txt").write_text(str(number))
+        return {}
+
+    store = Store(tmp_path / "cache")
+    artifact, _ = store.get_or_build(KeySpec("many", 1, {}), {}, fill)
+    (artifact.path / "7.txt").write_text("8")
+    (artifact.path / "63.txt").unlink()
+    (artifact.path / "64.txt").unlink()
+    (artifact.path / "64.txt").symlink_to("65.txt")  # of the listed size, but no file of ours
+    (artifact.path / "299.txt").write_text("")
+    seen = []
+    found = verify(store, store.entries(), full=True, progress=seen.append)
+    assert {(d.file, d.what) for d in found} == {
+        ("7.txt", "changed"),
+        ("63.txt", "missing"),
+        ("64.txt", "missing"),
+        ("299.txt", "0 bytes instead of 3"),
+    }
+    assert len(seen) == 300
 
 
 def test_every_kind_of_damage_to_every_file_is_named_and_repaired(tmp_path, built, monkeypatch):

@@ -39,7 +39,7 @@ def test_digest_follows_content_and_not_order(package):
 
 def test_changed_files_are_named(package, tmp_path):
     spec = KeySpec("toy", 1, {})
-    names = ["outer_package.inner"]
+    names = ("outer_package.inner",)
     artifact, _ = Store(tmp_path / "cache").get_or_build(spec, {}, lambda _: {}, sources=names)
     assert artifact.manifest.provenance["source_digest"] == source_digest(names)
     assert changed_sources(artifact.manifest, names) == []
@@ -50,4 +50,4 @@ def test_changed_files_are_named(package, tmp_path):
 
 def test_unknown_sources_warn_of_nothing(package, tmp_path):
     artifact, _ = Store(tmp_path / "cache").get_or_build(KeySpec("toy", 1, {}), {}, lambda _: {})
-    assert changed_sources(artifact.manifest, ["outer_package"]) == []
+    assert changed_sources(artifact.manifest, ("outer_package",)) == []

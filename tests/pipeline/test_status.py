@@ -81,3 +81,12 @@ def test_what_a_stage_reads_from_outside_is_part_of_the_key(toy: SimpleNamespace
     run(plan, store)
     data.write_text("b" * 64)
     assert survey(plan, store)[1].why.endswith("external data: aaaaaaaaaaaa -> bbbbbbbbbbbb")
+
+
+def test_damage_to_another_artifact_is_no_matter_of_a_plan(toy: SimpleNamespace, store: Store) -> None:
+    made = run_inline(toy_plan(toy), store, Runtime(), Console(quiet=True))
+    run(toy_plan(toy, count=4), store)
+    (made[0].artifact.path / "manifest.json").write_text("{}")
+    changed, total = survey(toy_plan(toy, count=4, offset=1), store)
+    assert (changed.state, total.state) == ("cached", "missing")
+    assert "offset: 0 -> 1" in survey(toy_plan(toy, count=4, offset=1), store)[1].why

@@ -4,7 +4,6 @@ Read directly: the devkit's `NuScenesMap` accepts four town names only, and impo
 the whole process. It is the oracle in the tests.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,6 +14,7 @@ import shapely
 from shapely import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from cache.digests import outside_digest
 from scene.errors import InputError
 from scene.settings import Settings
 
@@ -24,11 +24,8 @@ _OLDEST_VERSION = (1, 3)
 
 def fingerprint(settings: Settings, data_root: Path) -> dict[str, str]:  # noqa: ARG001 (what a stage is called with)
     """Digests of all towns' files; none where there is no expansion, which only a run of the stage minds."""
-    digests = {}
-    for file in sorted((data_root / _FOLDER).glob("*.json")):
-        with file.open("rb") as stream:
-            digests[f"{_FOLDER.as_posix()}/{file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digests
+    files = sorted((data_root / _FOLDER).glob("*.json"))
+    return {f"{_FOLDER.as_posix()}/{file.name}": outside_digest(file) for file in files}
 
 
 class MapExpansion:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from cache.digests import outside_digest
 from stages.prepare.index import IndexSettings
 from stages.prepare.index.splits import SPLITS_FILE
 from stages.prepare.index.tables import COLUMNS, locate_tables
@@ -29,10 +30,7 @@ def fingerprint(settings: IndexSettings, data_root: Path) -> dict[str, str]:
 
 
 def _file_digest(file: Path) -> str:
-    if not file.is_file():
-        return "missing"
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return outside_digest(file) if file.is_file() else "missing"
 
 
 def _listing_digest(folder: Path) -> str:
