@@ -20,13 +20,14 @@ class Garbage:
     """One thing to remove.
 
     Attributes:
-        kind: "artifact"; "build" was left by a process that is no more; "trash" was being removed; "run" is a record.
+        kind: "artifact"; "build" was left by a process that is no more; "remains" are files of an artifact that never
+            was whole, or is no more; "trash" was being removed; "run" is a record.
         name: below the cache.
         stage, key: of an artifact, else "".
         bytes: its size.
     """
 
-    kind: Literal["artifact", "build", "trash", "run"]
+    kind: Literal["artifact", "build", "remains", "trash", "run"]
     name: str
     bytes: int
     stage: str = ""
@@ -82,10 +83,12 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
             garbage.append(Garbage("artifact", entry.name, sum(file.bytes for file in listed), entry.stage, entry.key))
         else:
             young += 1
+    dead = [name for name, build in building.items() if not build.alive and old(f"{TMP}/{name}")]
+    garbage += [Garbage("build", f"{TMP}/{name}", store.bytes_of(f"{TMP}/{name}")) for name in dead]
     garbage += [
-        Garbage("build", f"{TMP}/{name}", store.bytes_of(f"{TMP}/{name}"))
-        for name, build in building.items()
-        if not build.alive and old(f"{TMP}/{name}")
+        Garbage("remains", entry.name, store.bytes_of(entry.name), entry.stage, entry.key)
+        for entry in store.remains()
+        if (name := f"{entry.stage}-{entry.key}") in dead or (name not in building and old(entry.name))
     ]
     garbage += [
         Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}")) for name in store.objects.folders(TRASH)
@@ -114,6 +117,12 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
             with store.builds_held():
                 build = builds(store).get(item.name.removeprefix(f"{TMP}/"))
                 if build is None or build.alive:
+                    continue
+                store.objects.delete_all(item.name)
+        elif item.kind == "remains":
+            with store.builds_held():
+                entry = Entry(item.stage, item.key)
+                if entry not in store.remains() or f"{item.stage}-{item.key}" in builds(store):
                     continue
                 store.objects.delete_all(item.name)
         elif item.kind == "trash":
