@@ -12,6 +12,7 @@ import cv2
 from tqdm import tqdm
 
 from cache.build import Build
+from stages.orphans import end_with_parent
 from stages.stage import StageRun
 from synthetic.settings import ScenePlan, WorldSettings, plan_scenes, plan_towns
 from synthetic.writer import finish_world, write_scene
@@ -54,7 +55,7 @@ def _written(
     with ExitStack() as stack:
         pools = []
         for _ in queues:
-            pools.append(stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_limit_threads)))
+            pools.append(stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)))
             stack.callback(pools[-1].shutdown, cancel_futures=True)
         running: dict[Future[list[str]], tuple[int, ScenePlan]] = {}
         while not queues[0].finished:
@@ -82,7 +83,8 @@ def shares(scenes: list[ScenePlan], num_workers: int) -> list[list[ScenePlan]]:
     return [share for share in result if share]
 
 
-def _limit_threads() -> None:
+def _start_worker() -> None:
+    end_with_parent()
     for name in _THREAD_LIMITS:
         os.environ[name] = "1"
     cv2.setNumThreads(0)
