@@ -197,7 +197,7 @@ class Build:
     def close(self) -> None:
         """Ends the attempt: what it cost is written down for the next one, unless the artifact is there."""
         if self.artifact is None:
-            with suppress(OSError):  # a full disk; what ended the attempt matters more
+            with suppress(OSError, InputError):  # a full disk, no network; what ended the attempt matters more
                 for unit in list(self._claimed_at_s):
                     self._owner.release(self._work.claim_of(unit))
                 self._save()

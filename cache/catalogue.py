@@ -81,20 +81,11 @@ class Catalogue:
 
     def entries(self, prefix: str = "") -> list[Entry]:
         """Every artifact whose key begins with `prefix`, by stage and key; damaged ones too."""
-        stages = self.objects.folders(ARTIFACTS)
-        found = (Entry(stage, key) for stage in stages for key in self.objects.folders(f"{ARTIFACTS}/{stage}"))
-        return [
-            entry
-            for entry in found
-            if KEY.fullmatch(entry.key) and entry.key.startswith(prefix) and self._is_ours(entry)
-        ]
+        return [entry for entry in self._folders(prefix) if self._is_ours(entry)]
 
-    def debris(self) -> list[Entry]:
-        """Where there are files, but neither manifest nor copy: half an artifact, or what an ended build uploaded."""
-        whole = set(self.entries())
-        stages = self.objects.folders(ARTIFACTS)
-        found = [Entry(stage, key) for stage in stages for key in self.objects.folders(f"{ARTIFACTS}/{stage}")]
-        return [entry for entry in found if entry not in whole]
+    def remains(self) -> list[Entry]:
+        """Folders with files and no manifest: of a copy, an upload or a removal that goes on or was killed."""
+        return [entry for entry in self._folders() if not self._is_ours(entry)]
 
     def artifacts(self) -> list[Artifact]:
         """All artifacts by stage and key.
@@ -153,6 +144,12 @@ class Catalogue:
     def bytes_of(self, name: str) -> int:
         """Bytes of all files below a folder of the cache."""
         return sum(size for _, size in self.objects.scan(name))
+
+    def _folders(self, prefix: str = "") -> Iterator[Entry]:
+        for stage in self.objects.folders(ARTIFACTS):
+            for key in self.objects.folders(f"{ARTIFACTS}/{stage}"):
+                if KEY.fullmatch(key) and key.startswith(prefix):
+                    yield Entry(stage, key)
 
     def _is_ours(self, entry: Entry) -> bool:
         return self.exists(entry) or self.objects.size(f"{entry.name}/{MANIFEST_COPY}") is not None

@@ -20,14 +20,15 @@ class Garbage:
     """One thing to remove.
 
     Attributes:
-        kind: "artifact"; "build" was left by a process that is no more; "debris" are an artifact's files without a
-            manifest; "trash" was being removed; "run" is a record; "owner" is the record of a process that is no more.
+        kind: "artifact"; "build" was left by a process that is no more; "remains" are files of an artifact that never
+            was whole, or is no more; "trash" was being removed; "run" is a record; "owner" is the record of a process
+            that is no more.
         name: below the cache.
         stage, key: of an artifact, else "".
         bytes: its size.
     """
 
-    kind: Literal["artifact", "build", "debris", "trash", "run", "owner"]
+    kind: Literal["artifact", "build", "remains", "trash", "run", "owner"]
     name: str
     bytes: int
     stage: str = ""
@@ -83,15 +84,12 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
             garbage.append(Garbage("artifact", entry.name, sum(file.bytes for file in listed), entry.stage, entry.key))
         else:
             young += 1
+    dead = [name for name, build in building.items() if not build.alive and old(f"{TMP}/{name}")]
+    garbage += [Garbage("build", f"{TMP}/{name}", store.bytes_of(f"{TMP}/{name}")) for name in dead]
     garbage += [
-        Garbage("build", f"{TMP}/{name}", store.bytes_of(f"{TMP}/{name}"))
-        for name, build in building.items()
-        if not build.alive and old(f"{TMP}/{name}")
-    ]
-    garbage += [
-        Garbage("debris", entry.name, store.bytes_of(entry.name), entry.stage, entry.key)
-        for entry in store.debris()
-        if _build_of(entry) not in building and old(entry.name)
+        Garbage("remains", entry.name, store.bytes_of(entry.name), entry.stage, entry.key)
+        for entry in store.remains()
+        if (name := f"{entry.stage}-{entry.key}") in dead or (name not in building and old(entry.name))
     ]
     garbage += [
         Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}")) for name in store.objects.folders(TRASH)
@@ -117,15 +115,16 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
                     continue
                 trash = store.discard(Entry(item.stage, item.key))
             store.objects.delete_all(trash)
-        elif item.kind == "debris":
-            with store.builds_held():
-                if Entry(item.stage, item.key) not in store.debris() or _build_of(item) in builds(store):
-                    continue
-                store.objects.delete_all(item.name)
         elif item.kind == "build":
             with store.builds_held():
                 build = builds(store).get(item.name.removeprefix(f"{TMP}/"))
                 if build is None or build.alive:
+                    continue
+                store.objects.delete_all(item.name)
+        elif item.kind == "remains":
+            with store.builds_held():
+                entry = Entry(item.stage, item.key)
+                if entry not in store.remains() or f"{item.stage}-{item.key}" in builds(store):
                     continue
                 store.objects.delete_all(item.name)
         elif item.kind == "trash":
@@ -174,10 +173,6 @@ def builds(store: Store) -> dict[str, Building]:
             alive |= document.get("owner") in living
         found[name] = Building(frozenset(parents), alive)
     return found
-
-
-def _build_of(item: Entry | Garbage) -> str:
-    return f"{item.stage}-{item.key}"
 
 
 def reachable(artifacts: Mapping[str, Artifact], roots: Iterable[str]) -> set[str]:

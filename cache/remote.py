@@ -112,6 +112,15 @@ class RemoteObjects:
         found = self._head(name)
         return None if found is None else found["last_modified"].timestamp()
 
+    def newest_s(self, prefix: str) -> float | None:
+        """When the newest object below `prefix/` was written, as `modified_s`; None where there is none."""
+        import obstore
+
+        check_name(prefix)
+        with self._bucket.explain_errors():
+            pages = obstore.list(self._store, prefix, chunk_size=1000)
+            return max((entry["last_modified"].timestamp() for page in pages for entry in page), default=None)
+
     def digest(self, name: str) -> FileEntry | None:
         """Size and digest of the object's bytes, which are read for that; None where there is none."""
         found = self._head(name)

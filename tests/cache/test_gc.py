@@ -77,7 +77,7 @@ def test_files_without_a_manifest_go_unless_a_build_is_behind_them(store):
         (artifact.path / "manifest.copy.json").unlink()
     store.objects.put(f"tmp/toy-{building.key}/done/a.json", b"{}")
     found = survey(store, grace_s=0.0).garbage
-    assert [(item.kind, item.key) for item in found if item.kind == "debris"] == [("debris", half.key)]
+    assert [(item.kind, item.key) for item in found if item.kind == "remains"] == [("remains", half.key)]
     list(collect(store, found))
     assert [path.name for path in (store.root / "artifacts" / "toy").iterdir()] == [building.key]
 
