@@ -70,16 +70,16 @@ def test_collect_removes_artifacts_builds_and_trash(store):
     assert going(store) == set()
 
 
-def test_files_without_a_manifest_go_unless_a_build_is_behind_them(store):
-    half, building = make(store, "half"), make(store, "building")
-    for artifact in (half, building):
-        (artifact.path / "manifest.json").unlink()
-        (artifact.path / "manifest.copy.json").unlink()
-    store.objects.put(f"tmp/toy-{building.key}/done/a.json", b"{}")
+def test_files_without_a_manifest_go_once_they_are_old(store):
+    half, whole = make(store, "half"), make(store, "whole")
+    pin(store.objects, "whole", whole.key)
+    for name in ("manifest.json", "manifest.copy.json"):
+        (half.path / name).unlink()
+    assert survey(store, grace_s=3600).garbage == ()
     found = survey(store, grace_s=0.0).garbage
-    assert [(item.kind, item.key) for item in found if item.kind == "remains"] == [("remains", half.key)]
+    assert [(item.kind, item.key) for item in found] == [("remains", half.key)]
     list(collect(store, found))
-    assert [path.name for path in (store.root / "artifacts" / "toy").iterdir()] == [building.key]
+    assert [path.name for path in (store.root / "artifacts" / "toy").iterdir()] == [whole.key]
 
 
 def test_builds_of_living_processes_and_their_inputs_stay(store):

@@ -315,7 +315,8 @@ def test_collection_leaves_a_living_build_and_takes_all_of_a_dead_one(
         build.mark_done("shard/0", ["x"])
         assert survey(elsewhere(store, tmp_path / "other"), grace_s=0.0).garbage == ()
     killed(member(bucket_url, tmp_path / "a", die_at="shard/1"))
-    assert survey(store, grace_s=3600.0).garbage == (), "someone may go on with it"
+    young = survey(store, grace_s=3600.0).garbage
+    assert {item.kind for item in young} <= {"owner"}, "someone may go on with it"
     list(collect(store, survey(store, grace_s=0.0).garbage))
     assert names(store, "tmp") == []
     assert names(store, "artifacts") == [], "what the dead one uploaded takes room for ever"
