@@ -42,11 +42,14 @@ def verify(
         full: read every byte and compare digests; else sizes and names alone.
         progress: told of the bytes that were looked at.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for entry in entries:
-            manifest = None
+            manifest, text = None, None
             for name in (MANIFEST_FILE, MANIFEST_COPY):
-                found_manifest, wrong = _manifest(store, entry, name)
+                other = store.read(entry, name)
+                if manifest is not None and other == text:
+                    continue
+                found_manifest, wrong = _manifest(entry, name, text := other)
                 manifest = manifest or found_manifest
                 if wrong:
                     yield Damage(entry.stage, entry.key, name, "", wrong)
@@ -99,9 +102,8 @@ def _batches(listed: Mapping[str, FileEntry]) -> list[list[str]]:
 _BATCH_FILES, _BATCH_BYTES = 64, 4 << 20
 
 
-def _manifest(store: Store, entry: Entry, name: str) -> tuple[Manifest | None, str]:
+def _manifest(entry: Entry, name: str, text: bytes | None) -> tuple[Manifest | None, str]:
     """What the manifest or its copy says, and what is wrong with it."""
-    text = store.read(entry, name)
     if text is None:
         return None, "missing"
     try:
