@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from cache.documents import DamagedError, unseal
@@ -42,7 +43,9 @@ def verify(
         full: read every byte and compare digests; else sizes and names alone.
         progress: told of the bytes that were looked at.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
+        stack.callback(pool.shutdown, cancel_futures=True)  # whoever stops listening does not wait for what is queued
         for entry in entries:
             manifest = None
             for name in (MANIFEST_FILE, MANIFEST_COPY):
