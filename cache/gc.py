@@ -10,6 +10,7 @@ from cache.manifest import Artifact
 from cache.roots import RUNS, pins, runs
 from cache.store import TRASH, Entry, Store
 from cache.work import TMP
+from scene.errors import InputError
 
 KEEP_RUNS = 10
 GRACE_S = 24 * 3600.0
@@ -141,6 +142,21 @@ def _is_of_nobody(store: Store, name: str) -> bool:
     """
     found = store.objects.read(name)
     return found is not None and (found.data == TOMBSTONE or has_ended(found) or store.age_s(name) >= GRACE_S)
+
+
+def remove(store: Store, entry: Entry) -> None:
+    """Removes one artifact, whatever was made from it, pins or needs it.
+
+    Raises:
+        InputError: if a living build uses it.
+    """
+    with store.builds_held():
+        for name, build in builds(store).items():
+            if build.alive and entry.key in build.parents:
+                fix = "wait until that is done"
+                raise InputError(f"the build {name[:-52]} uses it", where=f"{entry.stage} {entry.key[:12]}", fix=fix)
+        trash = store.discard(entry)
+    store.objects.delete_all(trash)
 
 
 @dataclass(frozen=True)

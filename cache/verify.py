@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from cache.documents import DamagedError, seal, unseal
@@ -42,7 +43,9 @@ def verify(
         full: read every byte and compare digests; else sizes and names alone.
         progress: told of the bytes that were looked at.
     """
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
+        stack.callback(pool.shutdown, cancel_futures=True)  # whoever stops listening does not wait for what is queued
         for entry in entries:
             manifest, text = None, None
             for name in (MANIFEST_FILE, MANIFEST_COPY):

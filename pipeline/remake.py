@@ -1,7 +1,7 @@
 """Makes a damaged artifact whole: its undamaged units stay, its stage does the others, and the digest tells."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ def repair(store: Store, entry: Entry, damages: Iterable[Damage], runtime: Runti
     artifact = restore_manifest(store, entry)
     listed = [damage for damage in damages if damage.file in artifact.manifest.files]
     known, data = (_known(store, artifact, data_root)) if listed else (None, None)
+    for needed in [*(known.inputs.values() if known else ()), *([data] if data else ())]:
+        store.materialise(needed)  # a damaged input is told of before anything is touched
     kept = reopen(store, artifact, damages) if listed else _remove_strays(store, entry, damages)
     again = artifact if known is None else make(known, data, store, runtime)[0]
     return Repaired(
@@ -74,9 +76,11 @@ def repair(store: Store, entry: Entry, damages: Iterable[Damage], runtime: Runti
     )
 
 
-def damaged(store: Store, entries: Iterable[Entry]) -> dict[Entry, list[Damage]]:
-    """Damages by artifact, inputs before what was made from them."""
-    found = {entry: list(verify(store, [entry], full=True)) for entry in entries}
+def damaged(
+    store: Store, entries: Iterable[Entry], progress: Callable[[int], object] = lambda _: None
+) -> dict[Entry, list[Damage]]:
+    """Damages by artifact, inputs before what was made from them; `progress` is told of the bytes that were read."""
+    found = {entry: list(verify(store, [entry], full=True, progress=progress)) for entry in entries}
     order = list(STAGES)
     known = sorted((e for e in found if found[e]), key=lambda e: order.index(e.stage) if e.stage in order else -1)
     return {entry: found[entry] for entry in known}
