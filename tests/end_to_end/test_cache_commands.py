@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 WORLD = ["data.world.train.num_scenes=1", "data.world.val={num_towns: 1, num_scenes: 1}"]
 SMALLER = [part for one in (*WORLD, "data.world.frames_per_scene=2") for part in ("--set", one)]
 ROW = {"stage", "key", "state", "output_digest", "bytes", "path"}
-STAGES = ["world", "index", "teacher_labels", "geometry", "bev_labels"]
+STAGES = ["world", "index", "teacher_labels", "ground", "geometry", "bev_labels"]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_pins_and_collection(program: Program, answer: Callable[..., Any], cache
     everything = ("gc", "--grace-hours", "0", "--keep-runs", "0")
     verdict = answer(*everything, cache=cache)
     assert (verdict["removed"], verdict["kept"]) == (False, 2), "the pin and its world"
-    assert {item["stage"] for item in verdict["garbage"]} - {""} == {"teacher_labels", "geometry", "bev_labels"}
+    assert {item["stage"] for item in verdict["garbage"]} - {""} == {*STAGES} - {"world", "index"}
     assert "would be removed (--yes does it)" in program(*everything, "--dry-run", cache=cache).stdout
     assert len(Store(cache).artifacts()) == 5
     assert "removed" in program(*everything, "--yes", cache=cache).stdout
@@ -177,9 +177,9 @@ def test_out_and_in_again(program: Program, answer: Callable[..., Any], whole: P
     assert [item["copied"] for item in done] == [True] * 3
     assert "0 artifacts, 0 B, copied, 3 were there" in program("import", "some.tar", cache=tmp_path / "a").stdout
     assert answer("export", labels, "b", cache=whole) == done
-    assert len(answer("push", "c", cache=whole)) == 5
+    assert len(answer("push", "c", cache=whole)) == len(STAGES)
     assert len(answer("pull", str(whole), labels, cache=tmp_path / "d")) == 3
-    assert len(answer("import", str(whole), cache=tmp_path / "e")) == 5
+    assert len(answer("import", str(whole), cache=tmp_path / "e")) == len(STAGES)
     for name in "abcde":
         assert answer("verify", "--full", cache=tmp_path / name) == []
     one_line(program("export", labels, "some.tar", cache=whole, status=2), "the file exists")
@@ -387,10 +387,10 @@ def test_a_whole_run_in_a_bucket_from_two_machines(
         run = ("run", *experiment, "--until", "geometry", "--cache", where)
         monkeypatch.setenv("BEVPRIOR_MIRROR", str(tmp_path / "one"))
         first = answer(*run, cache=tmp_path)
-        assert [step["built"] for step in first] == [True] * 3
+        assert [step["built"] for step in first] == [True] * 4
         monkeypatch.setenv("BEVPRIOR_MIRROR", str(tmp_path / "two"))
         second = answer(*run, cache=tmp_path)
-        assert [step["built"] for step in second] == [False] * 3
+        assert [step["built"] for step in second] == [False] * 4
         assert [step["output_digest"] for step in second] == [step["output_digest"] for step in first]
         rows = answer("ls", "--cache", where, cache=tmp_path)
         assert {row["key"] for row in rows} == {step["key"] for step in first}
