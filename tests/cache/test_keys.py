@@ -1,13 +1,16 @@
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from cache.keys import KeySpec, canonical_json
 from scene.errors import InputError
+from scene.settings import Settings
 
 # Few and close values, so that equal and nearly equal pairs are drawn often.
 numbers = st.sampled_from([0, 1, -1, 0.0, -0.0, 1.0, 0.5, 1e300, 10**300, int(1e300), 2**53, 2.0**53, 2**53 + 1])
@@ -22,7 +25,9 @@ values = st.recursive(
 
 def meaning(value):
     """What a value means, comparable by ==: True is not 1, a tuple is a list, the order of names is nothing."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, str):
+        return "string", str(value)
+    if isinstance(value, bool) or value is None:
         return type(value).__name__, value
     if isinstance(value, dict):
         return "object", {name: meaning(item) for name, item in value.items()}
@@ -53,6 +58,125 @@ def test_round_trip_and_order(value):
 def test_keys_differ_exactly_when_settings_do(first, second):
     keys = [KeySpec("stage", 1, settings).key for settings in (first, second)]
     assert (keys[0] == keys[1]) == (meaning(first) == meaning(second))
+
+
+def respelled(value, draw):
+    """The same meaning in another spelling: order of names, tuple or list, int, float or numpy scalar, -0.0 or 0."""
+    if isinstance(value, dict):
+        return {name: respelled(value[name], draw) for name in draw(st.permutations(list(value)))}
+    if isinstance(value, list | tuple):
+        return draw(st.sampled_from([list, tuple]))(respelled(item, draw) for item in value)
+    if isinstance(value, str):
+        return draw(st.sampled_from([str, np.str_]))(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    spellings = [value, *(kind(value) for kind in (float, np.float64) if abs(value) < 2**53)]
+    if value == 0:
+        spellings += [0, -0.0, np.float32(0), np.int8(0)]
+    if abs(value) < 2**53 and int(value) == value:
+        spellings += [int(value), np.int64(value)]
+    return draw(st.sampled_from(spellings))
+
+
+@given(st.data(), st.dictionaries(st.text(max_size=3), values, max_size=4))
+def test_another_spelling_has_the_same_key(data, settings):
+    again = respelled(settings, data.draw)
+    assert meaning(again) == meaning(settings)
+    assert KeySpec("stage", 1, again).key == KeySpec("stage", 1, settings).key
+
+
+def mutations(value):
+    """Everything that is one step away from `value` and means something else."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            others = {other: kept for other, kept in value.items() if other != name}
+            yield others
+            yield {**others, name + "\u0301": item}
+            yield from ({**value, name: other} for other in mutations(item))
+        yield {**value, "a name of its own": None}
+    elif isinstance(value, list):
+        yield from ([*value[:k], other, *value[k + 1 :]] for k, item in enumerate(value) for other in mutations(item))
+        yield from ([*value[:k], *value[k + 1 :]] for k in range(len(value)))
+        yield [*value, None]
+        yield [value]
+        if meaning(value) != meaning(value[::-1]):
+            yield value[::-1]
+    elif isinstance(value, str):
+        yield from (value + " ", value + "\u0301", [value])
+        if value:
+            yield value[:-1]
+    elif value is None:
+        yield from (False, 0, "", "null", [], {})
+    elif isinstance(value, bool):
+        yield from (not value, int(value), str(value), json.dumps(value), None)
+    else:
+        yield from (
+            -value if value else 1,
+            math.nextafter(value, math.inf) if abs(value) < 2**53 else 0,
+            str(value),
+            None,
+        )
+        yield bool(value)
+
+
+@given(st.dictionaries(st.text(max_size=3), values, max_size=3))
+def test_one_change_anywhere_is_another_key(settings):
+    key = KeySpec("stage", 1, settings).key
+    for other in mutations(settings):
+        assert KeySpec("stage", 1, other).key != key, other
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": True}, {"a": 1}),
+        ({"a": False}, {"a": 0}),
+        ({"a": "1"}, {"a": 1}),
+        ({"a": None}, {}),
+        ({"a": []}, {"a": {}}),
+        ({"a": [1, 2]}, {"a": [2, 1]}),
+        ({"a": [[1], 2]}, {"a": [1, [2]]}),
+        ({"a.b": 1}, {"a": {"b": 1}}),
+        ({"é": 1}, {"e\u0301": 1}),  # not normalised: whoever reads the name finds one and not the other
+        ({"a": 0.1 + 0.2}, {"a": 0.3}),
+        ({"a": 2**53}, {"a": 2**53 + 1}),
+        ({"a": np.float32(0.1)}, {"a": 0.1}),  # the value of the nearest 32-bit number, which is another
+    ],
+)
+def test_close_but_other_meaning_is_another_key(one, other):
+    assert KeySpec("stage", 1, one).key != KeySpec("stage", 1, other).key
+
+
+class Inner(Settings):
+    rate: float = 0.5
+    sizes: tuple[int, ...] = (1, 2)
+
+
+class Outer(Settings):
+    inner: Inner = Inner()
+    limit: float | None = None
+    shares: dict[str, float] = Field(default_factory=dict)
+    flag: bool = False
+
+
+inner = st.fixed_dictionaries({}, optional={"rate": st.sampled_from([0.5, 1, 1.0]), "sizes": st.just([1, 2])})
+outer = st.fixed_dictionaries(
+    {},
+    optional={
+        "inner": inner,
+        "limit": st.sampled_from([None, 0, -0.0, 1]),
+        "shares": st.dictionaries(st.sampled_from("ab"), st.sampled_from([0.25, 1, 1.0])),
+        "flag": st.booleans(),
+    },
+)
+
+
+@given(outer, outer)
+def test_settings_have_the_same_key_exactly_when_they_are_equal(first, second):
+    """Defaults spelled out or not, at every depth; what YAML writes as 1 and 1.0."""
+    one, other = (Outer.parse(values) for values in (first, second))
+    keys = [KeySpec("stage", 1, settings.canonical()).key for settings in (one, other)]
+    assert (keys[0] == keys[1]) == (one == other)
 
 
 def test_every_field_is_in_the_key():

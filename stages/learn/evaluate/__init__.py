@@ -1,6 +1,6 @@
 """Evaluation: a trained model, or an untrained one, against the BEV labels of a split."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
@@ -30,6 +30,12 @@ class EvaluateSettings(Settings):
     every: PositiveInt = 1
     seed: int = 0
     batch_size: Annotated[int, Field(ge=1)] = 4
+
+    def canonical(self) -> dict[str, Any]:
+        """Without the batch size: it decides how fast, and no more than a last bit of a logit."""
+        values = super().canonical()
+        values.pop("batch_size")
+        return values
 
 
 STAGE = Stage(

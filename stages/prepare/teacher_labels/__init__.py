@@ -56,8 +56,13 @@ class TeacherLabelsSettings(Settings):
         return self
 
     def canonical(self) -> dict[str, Any]:
-        """Without the places where teachers lie: the digests of what lies there join the key (`fingerprint`)."""
+        """Without the places where teachers lie: the digests of what lies there join the key (`fingerprint`).
+
+        And without how many prompts are decoded at once, which the masks do not depend on.
+        """
         values = super().canonical()
+        if values["sam"] is not None:
+            values["sam"].pop("points_per_batch")
         for teacher in (values["teacher"], (values["sam"] or {}).get("teacher", {})):
             for place in TeacherSource.model_fields:
                 teacher.pop(place, None)
