@@ -68,6 +68,7 @@ def repair(
 ) -> None:
     """Compute anew what is damaged, and nothing else."""
     from cache.repair import interrupted
+    from pipeline.console import counted
     from pipeline.remake import damaged, finish
     from pipeline.remake import repair as make_whole
     from stages.stage import Runtime
@@ -90,7 +91,8 @@ def repair(
         if not as_json:
             same = "as before" if r.same_content else "NOT as before: what was made from it is out of date"
             typer.echo(f"repaired {r.stage} {r.key[:12]}: {r.units_kept} of {r.units} units kept, content {same}")
-    answer(done, as_json, lambda: None if done or copies else typer.echo(f"{len(entries)} artifacts, none is damaged"))
+    none = f"{counted(len(entries), 'artifact')}, none is damaged"
+    answer(done, as_json, lambda: None if done or copies else typer.echo(none))
     if not all(r.same_content for r in done):
         raise typer.Exit(EXIT_DAMAGED)
 
