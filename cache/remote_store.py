@@ -111,6 +111,7 @@ class RemoteStore(Store):
         """See `Store.reopen`."""
         work = self._work(artifact.manifest.spec)
         work.remove()
+        self.objects.put(work.repaired, artifact.manifest.to_json())
         for unit, receipt in receipts.items():
             work.put_receipt(unit, receipt)
         self.discard(Entry(artifact.stage, artifact.key))  # while it was there, the receipts meant nothing

@@ -1,11 +1,12 @@
 """Turns a damaged artifact back into a build in which each undamaged unit is done: its stage has the rest to do."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest
 from cache.store import Entry, Store
 from cache.verify import Damage
-from cache.work import Receipt
+from cache.work import TMP, Receipt
 from scene.errors import InputError
 
 
@@ -32,6 +33,18 @@ def restore_manifest(store: Store, entry: Entry) -> Artifact:
         where=f"{entry.stage} {entry.key[:12]}",
         fix=f"`bevprior rm {entry.key[:12]}` and run its experiment again",
     )
+
+
+def interrupted(store: Store) -> dict[Entry, Manifest]:
+    """Artifacts whose repair was begun and not finished: each is a build, and no artifact until it is."""
+    found = {}
+    for name in store.objects.folders(TMP):
+        record = store.objects.read(f"{TMP}/{name}/repaired")
+        with suppress(InputError):
+            if record is not None:
+                manifest = Manifest.from_json(record.data, name)
+                found[Entry(manifest.spec.stage, manifest.key)] = manifest
+    return {entry: manifest for entry, manifest in found.items() if not store.exists(entry)}
 
 
 def reopen(store: Store, artifact: Artifact, damages: Iterable[Damage]) -> int:

@@ -177,6 +177,7 @@ class Store(Catalogue):
         work = self._work(artifact.manifest.spec)
         with explain_write_errors(self.root), locked(self._tmp):
             work.remove()
+            self.objects.put(work.repaired, artifact.manifest.to_json())
             for unit, receipt in receipts.items():
                 work.put_receipt(unit, receipt)
             work.folder.mkdir(parents=True, exist_ok=True)

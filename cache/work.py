@@ -38,6 +38,7 @@ class Work:
                      /lead              who will finish it
                      /attempts/<n>-...  what each attempt cost and recorded
                      /total             how many units there will be
+                     /repaired          the manifest of the damaged artifact that this was, see `cache.repair`
 
     Args:
         objects: of the store.
@@ -49,6 +50,7 @@ class Work:
         self.objects, self.folder, self.data = objects, folder, folder / "data"
         self.prefix = f"{TMP}/{name}"
         self.lead = f"{self.prefix}/lead"
+        self.repaired = f"{self.prefix}/repaired"
 
     def claim_of(self, unit: str) -> str:
         """Name of a unit's claim."""

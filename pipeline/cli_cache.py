@@ -1,5 +1,6 @@
 """The commands that look after a cache: whether it is whole, what differs, what to keep and what to remove."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -66,25 +67,32 @@ def repair(
     as_json: AsJson = False,
 ) -> None:
     """Compute anew what is damaged, and nothing else."""
-    from pipeline.remake import damaged
+    from cache.repair import interrupted
+    from pipeline.console import counted
+    from pipeline.remake import damaged, finish
     from pipeline.remake import repair as make_whole
     from stages.stage import Runtime
 
     store = open_cache(cache)
-    entries = entries_of(store, keys)
+    begun = interrupted(store)
+    begun = {e: m for e, m in begun.items() if not keys or any(e.key.startswith(key) for key in keys)}
+    others = [key for key in keys or () if not any(entry.key.startswith(key) for entry in begun)]
+    entries = entries_of(store, others) if others or not keys else []
     with bytes_bar("look for damage", bytes_of(store, entries)) as progress:
         found = damaged(store, entries, progress)
     copies = [entry for entry in entries if store.mend_copy(entry)]
     for entry in copies:
         typer.echo(f"{entry.stage} {entry.key[:12]}: a damaged copy on this machine is removed", err=as_json)
     done = []
-    for entry, damages in found.items():
-        done.append(make_whole(store, entry, damages, Runtime(), data))
+    jobs = [partial(finish, store, manifest, Runtime(), data) for manifest in begun.values()]
+    jobs += [partial(make_whole, store, entry, damages, Runtime(), data) for entry, damages in found.items()]
+    for job in jobs:
+        done.append(r := job())
         if not as_json:
-            r = done[-1]
             same = "as before" if r.same_content else "NOT as before: what was made from it is out of date"
             typer.echo(f"repaired {r.stage} {r.key[:12]}: {r.units_kept} of {r.units} units kept, content {same}")
-    answer(done, as_json, lambda: None if done or copies else typer.echo(f"{len(entries)} artifacts, none is damaged"))
+    none = f"{counted(len(entries), 'artifact')}, none is damaged"
+    answer(done, as_json, lambda: None if done or copies else typer.echo(none))
     if not all(r.same_content for r in done):
         raise typer.Exit(EXIT_DAMAGED)
 

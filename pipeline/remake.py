@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.compare import differences, ingredients
+from cache.manifest import Manifest
 from cache.repair import reopen, restore_manifest
 from cache.store import Artifact, Entry, Store
 from cache.verify import Damage, verify
@@ -27,7 +28,7 @@ class Repaired:
 
     Attributes:
         stage, key: of the artifact.
-        damages: how many there were.
+        damages: how many there were; 0 where the repair was begun before.
         units_kept: units of work that were whole and stayed.
         units: how many there are.
         same_content: whether the output digest is what it was.
@@ -65,15 +66,23 @@ def repair(store: Store, entry: Entry, damages: Iterable[Damage], runtime: Runti
         store.materialise(needed)  # a damaged input is told of before anything is touched
     kept = reopen(store, artifact, damages) if listed else _remove_strays(store, entry, damages)
     again = artifact if known is None else make(known, data, store, runtime)[0]
-    return Repaired(
-        entry.stage,
-        entry.key,
-        len(damages),
-        kept,
-        artifact.manifest.provenance.get("units", 0),
-        again.output_digest == artifact.output_digest,
-        round(time.monotonic() - start, 3),
+    return _repaired(artifact.manifest, again, len(damages), kept, start)
+
+
+def finish(store: Store, manifest: Manifest, runtime: Runtime, data_root: Path | None) -> Repaired:
+    """Goes on with a repair that was stopped, see `cache.repair.interrupted`; raises as `repair` does."""
+    start = time.monotonic()
+    known, data = _known(
+        store, Artifact(store.root / Entry(manifest.spec.stage, manifest.key).name, manifest), data_root
     )
+    kept = store.progress(manifest.spec).done
+    return _repaired(manifest, make(known, data, store, runtime)[0], 0, kept, start)
+
+
+def _repaired(before: Manifest, after: Artifact, damages: int, kept: int, start_s: float) -> Repaired:
+    units = before.provenance.get("units", 0)
+    same = after.output_digest == before.output_digest
+    return Repaired(before.spec.stage, before.key, damages, kept, units, same, round(time.monotonic() - start_s, 3))
 
 
 def damaged(

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from cache.folder import MARKER_FILE
-from cache.store import Store
+from cache.repair import reopen
+from cache.store import Entry, Store
+from cache.verify import verify
 from tests.cache import s3, toy
 from tests.end_to_end.program import BEVPRIOR, Run, environment
 
@@ -280,6 +282,18 @@ def test_repair_computes_what_is_damaged_and_no_more(
     assert Store(cache).find(folder.name).output_digest == manifest.output_digest
     assert answer("verify", "--full", cache=cache) == []
     assert list((cache / "tmp").iterdir()) == []
+
+
+def test_a_repair_that_was_killed_goes_on(answer: Callable[..., Any], cache: Path) -> None:
+    store = Store(cache)
+    world = store.find(key_of(cache, "world"))
+    flip(chunk_of(world.path, "world"))
+    reopen(store, world, verify(store, [Entry("world", world.key)], full=True))  # and no more
+    assert {row["stage"]: row["state"] for row in answer("ls", cache=cache)}["world"] == "partial"
+    (done,) = answer("repair", world.key[:12], cache=cache)
+    assert (done["same_content"], done["units_kept"]) == (True, done["units"] - 1)
+    assert answer("repair", cache=cache) == []
+    assert answer("verify", "--full", cache=cache) == []
 
 
 def test_what_cannot_be_repaired_is_one_line_and_stays_as_it_is(program: Program, cache: Path) -> None:
