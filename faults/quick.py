@@ -18,7 +18,7 @@ def main() -> int:
         whole = undisturbed(Path(scratch), until="pretrain")
         reports = {
             "kills": kill(whole, ("index", "geometry", "pretrain", GC, PUSH), kills=12, seed=0),
-            "races": races(whole, rounds=1, processes=3, with_workers=False),
+            "races": races(whole, "geometry", rounds=1, processes=2, with_workers=False),
             "corruption": corrupt(whole, damages=60, repairs=3, seed=0),
         }
     json.dump({name: report.document() for name, report in reports.items()}, sys.stdout, indent=1)

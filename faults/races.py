@@ -53,15 +53,16 @@ def main() -> int:
     load_everything()
     with tempfile.TemporaryDirectory(prefix="bevprior-faults-") as scratch:
         whole = undisturbed(Path(scratch), until=UNTIL)
-        report = races(whole, arguments.rounds, arguments.processes, with_workers=True)
+        report = races(whole, UNTIL, arguments.rounds, arguments.processes, with_workers=True)
     return report.print(as_json=arguments.json)
 
 
-def races(whole: Undisturbed, rounds: int, processes: int, *, with_workers: bool) -> show.Report:
+def races(whole: Undisturbed, until: str, rounds: int, processes: int, *, with_workers: bool) -> show.Report:
     """Rounds of both kinds.
 
     Args:
         whole: the undisturbed run.
+        until: the last stage.
         rounds: how many.
         processes: that start at once.
         with_workers: whether those of the first round are no forks, and have workers of their own: slower, and just
@@ -73,9 +74,9 @@ def races(whole: Undisturbed, rounds: int, processes: int, *, with_workers: bool
     for number in tqdm(range(rounds), desc="races", unit="round"):
         place = folder / f"round-{number}"
         forks = number > 0 or not with_workers
-        run = whole.command(place / "cache", place / "work", until=UNTIL, forks=forks)
-        row = f"run smoke --until {UNTIL}" + ("" if forks else ", with worker processes")
-        found.append(race(row, run, place / "cache", processes, whole.lineage(UNTIL)))
+        run = whole.command(place / "cache", place / "work", until=until, forks=forks)
+        row = f"run smoke --until {until}" + ("" if forks else ", with worker processes")
+        found.append(race(row, run, place / "cache", processes, whole.lineage(until)))
         found.append(toy_race(place, processes, finished(alone)))
     return show.Report(
         "The same run, started at once",

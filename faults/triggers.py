@@ -96,9 +96,10 @@ class Watch:
             self._removing.root = os.fsdecode(arguments[0])
         elif event in ("os.remove", "os.rmdir"):
             name = os.fsdecode(arguments[0])
-            if name.startswith("/"):
+            root = getattr(self._removing, "root", "/")
+            if name.startswith("/") and not name.startswith(root):
                 self._touched(name)
-            elif below := self._below(getattr(self._removing, "root", "")):  # names relative to a folder's descriptor
+            elif below := self._below(root):  # where rmtree removes, names are relative to a folder's descriptor
                 self.seen(_stage_of(below), REMOVAL)
 
     def _renamed(self, source: str, target: str) -> None:
