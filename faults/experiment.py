@@ -9,7 +9,18 @@ from faults.attempts import Command, attempt
 from faults.forks import in_fork
 from faults.layout import Finished, finished
 
-STAGES = ("world", "index", "teacher_labels", "geometry", "bev_labels", "pretrain", "finetune", "evaluate", "report")
+STAGES = (
+    "world",
+    "index",
+    "teacher_labels",
+    "ground",
+    "geometry",
+    "bev_labels",
+    "pretrain",
+    "finetune",
+    "evaluate",
+    "report",
+)
 IN_ONE_PROCESS = "runtime={num_workers: 1, num_jobs: 1, checkpoint_seconds: 0, progress: false}"
 IN_SEVERAL = "runtime={num_workers: 2, num_jobs: 2, checkpoint_seconds: 0, progress: false}"
 

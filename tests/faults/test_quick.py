@@ -38,7 +38,7 @@ def test_kills_hit_and_were_resumed(reports: dict[str, dict[str, Any]]) -> None:
 
 def test_work_was_shared(reports: dict[str, dict[str, Any]]) -> None:
     run, toy = reports["races"]["rows"]
-    assert run["units computed"] == 5  # three scenes, the index, one shard of geometry
+    assert run["units computed"] == 6  # three scenes, the index, the ground, one shard of geometry
     assert toy["units computed"] == 4
     assert toy["artifacts"] == 1
 
