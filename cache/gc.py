@@ -7,6 +7,7 @@ from typing import Literal
 from cache.documents import DamagedError, unseal
 from cache.leases import OWNERS, TOMBSTONE, has_ended, living_owners
 from cache.manifest import Artifact
+from cache.objects import is_locked
 from cache.roots import RUNS, pins, runs
 from cache.store import TRASH, Entry, Store
 from cache.work import TMP
@@ -93,7 +94,9 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
         if (name := f"{entry.stage}-{entry.key}") in dead or (name not in building and old(entry.name))
     ]
     garbage += [
-        Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}")) for name in store.objects.folders(TRASH)
+        Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}"))
+        for name in store.objects.folders(TRASH)
+        if not is_locked(store.root / TRASH / name)  # what a copy under way has brought so far
     ]
     stale = {f"{RUNS}/{run.id}.json" for run in runs(store.objects)} - {f"{RUNS}/{run.id}.json" for run in recent}
     garbage += [Garbage("run", name, store.objects.size(name) or 0) for name in sorted(stale) if old(name)]
@@ -129,6 +132,8 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
                     continue
                 store.objects.delete_all(item.name)
         elif item.kind == "trash":
+            if is_locked(store.root / item.name):
+                continue
             store.objects.delete_all(item.name)
         else:
             store.objects.delete(item.name)

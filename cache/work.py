@@ -1,6 +1,6 @@
 """What the attempts at one build share: a folder to write into, and objects that say what is done and by whom."""
 
-import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from cache.catalogue import TRASH
 from cache.documents import DamagedError, seal, unseal
 from cache.manifest import FileEntry
 from cache.objects import ABSENT, ConflictError, Objects
@@ -119,9 +120,14 @@ class Work:
             self.data.mkdir(parents=True)
 
     def remove(self) -> None:
-        """Removes everything, the folder at one instant: no receipt may outlive the data that it speaks of."""
-        discarded = self.folder.with_name(f"{self.folder.name}.discarded-{os.getpid()}")
-        with suppress(FileNotFoundError):
-            self.folder.rename(discarded)
+        """Removes everything, the folder at one instant: no receipt may outlive the data that it speaks of.
+
+        After a kill, garbage collection takes the rest away.
+        """
+        discarded = self.folder.parents[1] / TRASH / f"{self.folder.name}-{secrets.token_hex(4)}"
+        if self.folder.exists():
+            discarded.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.folder.rename(discarded)
         shutil.rmtree(discarded, ignore_errors=True)
         self.objects.delete_all(self.prefix)

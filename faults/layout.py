@@ -63,7 +63,7 @@ def done_units(cache: Path) -> set[tuple[str, str]]:
     done = {
         (receipt.parts[-3], unquote(receipt.name.removesuffix(".json")))
         for receipt in cache.glob("tmp/*/done/*.json")
-        if ".discarded-" not in receipt.parts[-3] and (receipt.parents[1] / "data").exists()
+        if (receipt.parents[1] / "data").exists()
     }
     for artifact in finished(cache).values():
         done |= {(f"{artifact.stage}-{artifact.key}", unit) for unit in ("", *artifact.units)}

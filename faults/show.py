@@ -50,7 +50,7 @@ class Report:
             return 1 if self.broken else 0
         table = Table(title=self.title, box=box.SIMPLE)
         for number, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if number else "left")
+            table.add_column(column, justify="right" if number else "left", no_wrap=not number)
         for row in self.rows:
             table.add_row(*("" if cell == 0 else str(cell) for cell in row))
         console = Console(width=max(160, Console().width), highlight=False)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +37,6 @@ class Trial:
         kills: of the attempts in order; a kill that comes too late is none.
         views: the caches that the command changes.
         expected: what is in the last of them at the end: output digest by artifact.
-        afterwards: more to look at; what is wrong.
     """
 
     row: str
@@ -45,7 +44,6 @@ class Trial:
     kills: tuple[Kill, ...]
     views: tuple[View, ...]
     expected: dict[str, str]
-    afterwards: Callable[[], list[str]] = field(default=list)
 
 
 @dataclass
@@ -141,8 +139,9 @@ def _compare(trial: Trial, verdict: Verdict) -> None:
             told = f"{found.get(name)} instead of {trial.expected.get(name)}"
             verdict.broken.append(f"{_name(trial)}: {name}: {told}")
     verdict.broken += [f"{_name(trial)}: damaged at the end: {name}" for name in view.half_artifacts(digests=True)]
-    verdict.broken += [f"{_name(trial)}: {wrong}" for wrong in trial.afterwards()]
     verdict.leftovers += view.leftovers()
+    if isinstance(view, FolderView) and trial.command.work is None:
+        verdict.broken += [f"{_name(trial)}: after gc: {name}" for name in view.after_collection(trial.command.folder)]
 
 
 @dataclass(frozen=True)
@@ -162,3 +161,9 @@ class FolderView:
 
     def leftovers(self) -> list[str]:
         return layout.leftovers(self.cache)
+
+    def after_collection(self, folder: Path) -> list[str]:
+        """What lies about even after `bevprior gc`."""
+        arguments = ("gc", "--yes", "--grace-hours", "0")
+        done = attempt(Command(arguments, str(self.cache), folder, [self.cache]))
+        return [*layout.leftovers(self.cache), *([done.errors] if done.status != 0 else [])]

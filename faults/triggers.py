@@ -108,7 +108,7 @@ class Watch:
             self.seen(new.split("/")[1], PUBLISH)
         elif old.startswith("artifacts/"):
             self.seen(old.split("/")[1], DISCARD if new.startswith("trash/") else PUBLISH)
-        elif ".discarded-" in new:
+        elif old.startswith("tmp/") and new.startswith("trash/"):
             self.seen(_stage_of(old), REMOVAL)
         elif new:
             self._touched(target)

@@ -169,3 +169,15 @@ def test_records_of_processes_that_have_ended_go(store):
         assert [item.name for item in owners] == [ended[0]]
         assert list(collect(store, owners)) == owners
         assert {name for name, _ in store.objects.scan("owners")} == records - {ended[0]}
+
+
+def test_a_build_killed_while_it_is_cleared_away_is_trash(store, monkeypatch):
+    """Not a build in progress that `ls` lists, nor one whose grace period must pass."""
+    with monkeypatch.context() as patch:
+        patch.setattr("cache.work.shutil.rmtree", lambda *_, **__: None)
+        make(store, "raw")
+    assert store.objects.folders("tmp") == []
+    verdict = survey(store, grace_s=3600)
+    assert [item.kind for item in verdict.garbage] == ["trash"]
+    assert len(list(collect(store, verdict.garbage))) == 1
+    assert store.objects.folders("trash") == []
