@@ -12,7 +12,7 @@ from pathlib import Path
 from cache.durable import sha256_of
 from cache.keys import KEY
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry
-from cache.objects import Objects
+from cache.objects import LocalObjects, Objects
 from scene.errors import InputError
 
 ARTIFACTS, TRASH = "artifacts", "trash"
@@ -134,6 +134,17 @@ class Catalogue:
         (self.root / name).parent.mkdir(exist_ok=True)
         (self.root / entry.name).rename(self.root / name)
         return name
+
+    def trash(self) -> list[tuple[str, int]]:
+        """Name and bytes of everything below trash/ on this machine, emptied folders too."""
+        folder = self.root / TRASH
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        here = LocalObjects(self.root)
+        return [(name, sum(size for _, size in here.scan(f"{TRASH}/{name}"))) for name in names]
+
+    def empty_trash(self, name: str) -> None:
+        """Removes one of them."""
+        LocalObjects(self.root).delete_all(f"{TRASH}/{name}")
 
     def age_s(self, name: str) -> float:
         """Seconds since an artifact, a build or an object was last changed, by the wall clock."""

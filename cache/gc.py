@@ -94,8 +94,8 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
         if (name := f"{entry.stage}-{entry.key}") in dead or (name not in building and old(entry.name))
     ]
     garbage += [
-        Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}"))
-        for name in store.objects.folders(TRASH)
+        Garbage("trash", f"{TRASH}/{name}", num_bytes)
+        for name, num_bytes in store.trash()
         if not is_locked(store.root / TRASH / name)  # what a copy under way has brought so far
     ]
     stale = {f"{RUNS}/{run.id}.json" for run in runs(store.objects)} - {f"{RUNS}/{run.id}.json" for run in recent}
@@ -134,7 +134,7 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
         elif item.kind == "trash":
             if is_locked(store.root / item.name):
                 continue
-            store.objects.delete_all(item.name)
+            store.empty_trash(item.name.removeprefix(f"{TRASH}/"))
         else:
             store.objects.delete(item.name)
         yield item

@@ -60,8 +60,9 @@ def test_collect_removes_artifacts_builds_and_trash(store):
         (build.path / "half").write_text("a process that is no more")
     (store.root / "trash" / "toy-1").mkdir(parents=True)
     (store.root / "trash" / "toy-1" / "x").write_text("was being removed")
+    (store.root / "trash" / "toy-2").mkdir()  # killed between its last file and itself
     removed = list(collect(store, survey(store, grace_s=0.0).garbage))
-    assert sorted(item.kind for item in removed) == ["artifact", "build", "trash"]
+    assert sorted(item.kind for item in removed) == ["artifact", "build", "trash", "trash"]
     assert store.get(gone.key) is None
     assert store.artifacts() == [store.get(kept.key)]
     assert not any(
