@@ -1,7 +1,6 @@
 """Garbage collection: what no pin, recent run or build in progress needs, directly or through its lineage."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -139,16 +138,6 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
         else:
             store.objects.delete(item.name)
         yield item
-    _sweep(store)
-
-
-def _sweep(store: Store) -> None:
-    """Removes empty folders from the trash: what a kill leaves of a removal that was all but done."""
-    for top in (store.root / TRASH).glob("*"):
-        if not is_locked(top):
-            for folder in sorted((top, *top.rglob("*")), reverse=True):
-                with suppress(OSError):
-                    folder.rmdir()
 
 
 def _is_of_nobody(store: Store, name: str) -> bool:

@@ -182,11 +182,3 @@ def test_a_build_killed_while_it_is_cleared_away_is_trash(store, monkeypatch):
     assert [item.kind for item in verdict.garbage] == ["trash"]
     assert len(list(collect(store, verdict.garbage))) == 1
     assert store.objects.folders("trash") == []
-
-
-def test_empty_folders_in_the_trash_go(store):
-    """A kill just before the last step of a removal leaves them."""
-    make(store, "raw")
-    (store.root / "trash" / "toy-0-1" / "a" / "b").mkdir(parents=True)
-    assert list(collect(store, survey(store).garbage)) == []
-    assert list((store.root / "trash").iterdir()) == []
