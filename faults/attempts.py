@@ -15,11 +15,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import psutil
 
 from faults.forks import drop_capabilities, fork
+from faults.processes import Victim, end
 from faults.program import VARIABLE, Orders, watched
 from faults.triggers import Trigger
 
@@ -27,7 +25,6 @@ TIMEOUT_S = 180.0
 FILES = ("out", "err", "ledger", "counts", "pipe")
 REPOSITORY = Path(__file__).resolve().parents[1]
 RANDOM = "random instant"
-Victim = Literal["machine", "main process"]
 
 
 @dataclass(frozen=True)
@@ -145,18 +142,6 @@ class Started:
         )
 
 
-def still_running(mark: str) -> list[int]:
-    """Processes with that mark in their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if mark in process.environ().get(VARIABLE, "") and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
-
-
 def _environment(command: Command, orders: Orders) -> dict[str, str]:
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     mirror = command.folder / "mirror"
@@ -247,11 +232,3 @@ def _watch(pid: int, kill: Kill | None, listener: int) -> int:
     finally:
         os.close(process)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def end(pid: int, victim: Victim) -> None:
-    """SIGKILL to the process, or to its whole group."""
-    try:
-        (os.killpg if victim == "machine" else os.kill)(pid, signal.SIGKILL)
-    except ProcessLookupError:  # it ended by itself
-        return

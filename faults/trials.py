@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from faults import layout, ledger
-from faults.attempts import Attempt, Command, Kill, attempt, still_running
+from faults.attempts import Attempt, Command, Kill, attempt
 from faults.layout import Finished
+from faults.processes import still_running
 
 PATIENCE_S = 25.0
 """How long processes may outlive a main process that was killed alone: a step has 15 s to end what it started."""
