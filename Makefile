@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
-	backbone look plan serve bench-reading bench-scale bench-overhead bench-verify clean
+	backbone look plan serve bench-reading bench-scale bench-overhead bench-verify faults races corruption disks clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,15 @@ bench-reading: $(READY)  ## samples per second of our reader and of others, on t
 	@scripts/contenders.sh
 	@build/bench/bin/python -m benchmarks.reading $(ARGS)
 
+faults races corruption disks: export OMP_NUM_THREADS = 1
+faults: $(READY)  ## SIGKILL at hundreds of instants, in every stage, gc and push: nothing done is lost or done again
+	@$(BIN)/python -m faults.kills $(ARGS)
+races: $(READY)  ## eight processes start the same run at once: one artifact, nothing computed twice
+	@$(BIN)/python -m faults.races $(ARGS)
+corruption: $(READY)  ## a thousand damaged files: each named, none read as data, and repaired
+	@$(BIN)/python -m faults.corruption $(ARGS)
+disks: $(READY)  ## full, read-only and forbidden disks: one line, and it goes on afterwards (needs root)
+	@$(BIN)/python -m faults.disks $(ARGS)
 bench-scale: $(READY)  ## seconds and memory of the commands on caches as large as nuScenes, and 20 times larger
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
 bench-overhead: $(READY)  ## what the store adds to writing label shards with plain zarr

@@ -22,10 +22,12 @@ def export_tar(
     """Writes artifacts, in this order, to a new tar file; it is there whole or not at all.
 
     Raises:
-        InputError: if `file` exists.
+        InputError: if `file` exists, or its folder does not.
     """
     if file.exists():
         raise InputError("the file exists", where=str(file), fix="name another, or remove it")
+    if not file.parent.is_dir():
+        raise InputError("there is no such folder", where=str(file.parent), fix="make it, or name another")
     partial = file.with_name(f"{file.name}{PARTIAL}")
     done = []
     try:
@@ -58,9 +60,9 @@ def import_tar(store: Store, file: Path, progress: Callable[[int], object] = lam
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | tarfile.ReadError):
             raise
-        raise InputError(
-            f"cannot read the archive: {error}", where=str(file), fix="check the path and the copy"
-        ) from error
+        missing = isinstance(error, FileNotFoundError)
+        what = "cannot read the archive: " + ("no such file" if missing else "no tar file, or not the whole of one")
+        raise InputError(what, where=str(file), fix="check the path and the copy") from error
 
 
 def _imported(

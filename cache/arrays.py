@@ -18,7 +18,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, MemoryStore
 
 from cache.durable import sha256_of, write_atomically
-from cache.manifest import Artifact
+from cache.manifest import Artifact, FileEntry
 from cache.schema import METADATA_FILE
 from scene.errors import InputError
 
@@ -101,20 +101,23 @@ def create_arrays(path: Path, specs: Sequence[ArraySpec], attributes: Mapping[st
 def open_arrays(path: Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     """The group at `path`: "r" to read, "r+" to write elements of existing arrays.
 
-    Reading inside an artifact is checked: the metadata against the manifest here, each chunk by its own checksum when
-    it is read, and a chunk that was lost is an error instead of the fill value. Open in each process anew, after any
+    Reading inside an artifact is checked: the metadata against the manifest here, each file of chunks before its first
+    byte is read, each chunk by its own checksum too, and a chunk that was lost is an error instead of the fill value.
+    Open in each process anew, after any
     fork.
 
     Raises:
         InputError: if there is no group, or its metadata are not those that were committed.
     """
+    artifact = Artifact.around(path) if mode == "r" else None
+    if artifact is not None:
+        _check_metadata(path, artifact)
     if not (path / METADATA_FILE).exists():
         raise InputError("no Zarr group", where=str(path), fix="check the path, or build the artifact again")
     if mode == "r+":
         return zarr.open_group(LocalStore(path), mode="r+", use_consolidated=False)
-    if (artifact := Artifact.around(path)) is None:
+    if artifact is None:
         return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
-    _check_metadata(path, artifact)
     return zarr.open_group(ArtifactStore(path, artifact), mode="r", use_consolidated=False)
 
 
@@ -138,12 +141,13 @@ def chunk_files(path: Path, span: slice) -> list[Path]:
 
 
 class ArtifactStore(LocalStore):  # type: ignore[misc]
-    """A read-only Zarr store in an artifact, for which a listed file that is gone or cut short is an error."""
+    """A read-only Zarr store in an artifact: each file is compared with the manifest before the first byte is read."""
 
     def __init__(self, root: Path, artifact: Artifact) -> None:
         super().__init__(root, read_only=True)
         self._artifact = artifact
         self._prefix = root.absolute().relative_to(artifact.path.absolute()).as_posix()
+        self._compared: dict[str, tuple[int, ...]] = {}
 
     def with_read_only(self, read_only: bool = False) -> "ArtifactStore":
         """An artifact is never written."""
@@ -157,15 +161,28 @@ class ArtifactStore(LocalStore):  # type: ignore[misc]
         """The bytes of a file or of a part of it.
 
         Raises:
-            InputError: if the manifest lists the file and it is not there, or not of its size.
+            InputError: if the manifest lists the file and it is not there, not of its size, or not of its digest.
         """
-        buffer = await super().get(key, prototype, byte_range)
-        entry = self._artifact.manifest.files.get(f"{self._prefix}/{key}")
-        if entry is not None and (buffer is None or (byte_range is None and len(buffer) != entry.bytes)):
-            what = f"chunk {key} is {'missing' if buffer is None else 'cut short'}"
-            where = f"artifact {self._artifact.stage} {self._artifact.key[:12]}, {self.root}"
-            raise InputError(what, where=where, fix=self._artifact.remedy)
-        return buffer
+        if (entry := self._artifact.manifest.files.get(f"{self._prefix}/{key}")) is not None:
+            await asyncio.to_thread(self._compare, key, entry)
+        return await super().get(key, prototype, byte_range)
+
+    def _compare(self, key: str, listed: FileEntry) -> None:
+        """Raises InputError unless the file is as listed. It is read for that once, and again when it has changed."""
+        file = self.root / key
+        try:
+            state = file.stat()
+            seen = (state.st_ino, state.st_size, state.st_mtime_ns)
+            if self._compared.get(key) == seen:
+                return
+            wrong = "cut short" if state.st_size < listed.bytes else "damaged"
+            if state.st_size == listed.bytes and sha256_of(file) == listed.sha256:
+                self._compared[key] = seen
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            wrong = "missing"
+        where = f"artifact {self._artifact.stage} {self._artifact.key[:12]}, {self.root}"
+        raise InputError(f"chunk {key} is {wrong}", where=where, fix=self._artifact.remedy)
 
 
 def _metadata(specs: Sequence[ArraySpec], attributes: Mapping[str, Any]) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from cache.place import Place
 from cache.provenance import describe_environment
 from cache.schema import describe_arrays
 from cache.sources import source_digest, source_files
-from cache.units import POLL_S, Units
+from cache.units import Pause, Units
 from cache.work import Receipt, Work
 from scene.errors import InputError
 
@@ -143,15 +143,15 @@ class Build:
         """
         if self._leads:
             return
-        told = False
+        pause, told = Pause(), False
         while not self._owner.claim(self._work.lead):
-            self._raise_if_made()
+            self.raise_if_made()
             if not told:
                 stage, key = self._task.spec.stage, self._task.spec.key[:12]
                 sys.stderr.write(f"{stage} {key} is being built by another process: waiting\n")  # in one piece
                 told = True
-            time.sleep(POLL_S)
-        self._raise_if_made()
+            pause()
+        self.raise_if_made()
         self._leads = True
         self._remove_manifests()
         receipts = [self._work.receipt(unit) for unit in self.done_units]
@@ -188,10 +188,16 @@ class Build:
         self.artifact = self._place.publish(manifest)
         return self.artifact
 
+    def raise_if_made(self, error: BaseException | None = None) -> None:
+        """Raises ArtifactMadeError, because of `error`, if another process has finished the artifact."""
+        if self.artifact is None and (found := self._place.find()) is not None:
+            self.artifact = found
+            raise ArtifactMadeError from error
+
     def close(self) -> None:
         """Ends the attempt: what it cost is written down for the next one, unless the artifact is there."""
         if self.artifact is None:
-            with suppress(OSError):  # a full disk; what ended the attempt matters more
+            with suppress(OSError, InputError):  # a full disk, no network; what ended the attempt matters more
                 for unit in list(self._claimed_at_s):
                     self._owner.release(self._work.claim_of(unit))
                 self._save()
@@ -204,14 +210,9 @@ class Build:
         if self.is_done(unit):
             self._owner.release(claim)
             return False
-        self._raise_if_made()  # the receipts go when the artifact is there
+        self.raise_if_made()  # the receipts go when the artifact is there
         self._claimed_at_s[unit] = time.monotonic()
         return True
-
-    def _raise_if_made(self) -> None:
-        self.artifact = self._place.find()
-        if self.artifact is not None:
-            raise ArtifactMadeError
 
     def _remove_manifests(self) -> None:
         """Those of a commit that was killed, or of damage; what the stage itself calls so is refused later."""
@@ -267,10 +268,15 @@ class Build:
 
 
 def _below(root: Path, paths: Iterable[Path | str]) -> list[Path]:
-    """The plain files among `paths` (absolute, or relative to `root`) and below the folders among them, sorted."""
+    """The plain files among `paths` (absolute, or relative to `root`) and below the folders among them, sorted.
+
+    What a killed writer left half-written is not among them: the commit removes it.
+    """
     found: set[Path] = set()
     for path in (root / given for given in paths):
         for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+            if file.name.endswith(PARTIAL):
+                continue
             mode = file.lstat().st_mode
             relative = file.relative_to(root).as_posix()
             if stat.S_ISDIR(mode) or file.name.endswith(PARTIAL):  # of a writer that was killed

@@ -12,7 +12,7 @@ from pathlib import Path
 from cache.durable import sha256_of
 from cache.keys import KEY
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry
-from cache.objects import Objects
+from cache.objects import LocalObjects, Objects
 from scene.errors import InputError
 
 ARTIFACTS, TRASH = "artifacts", "trash"
@@ -81,13 +81,11 @@ class Catalogue:
 
     def entries(self, prefix: str = "") -> list[Entry]:
         """Every artifact whose key begins with `prefix`, by stage and key; damaged ones too."""
-        stages = self.objects.folders(ARTIFACTS)
-        found = (Entry(stage, key) for stage in stages for key in self.objects.folders(f"{ARTIFACTS}/{stage}"))
-        return [
-            entry
-            for entry in found
-            if KEY.fullmatch(entry.key) and entry.key.startswith(prefix) and self._is_ours(entry)
-        ]
+        return [entry for entry in self._folders(prefix) if self._is_ours(entry)]
+
+    def remains(self) -> list[Entry]:
+        """Folders with files and no manifest: of a copy, an upload or a removal that goes on or was killed."""
+        return [entry for entry in self._folders() if not self._is_ours(entry)]
 
     def artifacts(self) -> list[Artifact]:
         """All artifacts by stage and key.
@@ -137,6 +135,17 @@ class Catalogue:
         (self.root / entry.name).rename(self.root / name)
         return name
 
+    def trash(self) -> list[tuple[str, int]]:
+        """Name and bytes of everything below trash/ on this machine, emptied folders too."""
+        folder = self.root / TRASH
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        here = LocalObjects(self.root)
+        return [(name, sum(size for _, size in here.scan(f"{TRASH}/{name}"))) for name in names]
+
+    def empty_trash(self, name: str) -> None:
+        """Removes one of them."""
+        LocalObjects(self.root).delete_all(f"{TRASH}/{name}")
+
     def age_s(self, name: str) -> float:
         """Seconds since an artifact, a build or an object was last changed, by the wall clock."""
         marks = (self.root / name / MANIFEST_FILE, self.root / name / "attempts", self.root / name)
@@ -146,6 +155,12 @@ class Catalogue:
     def bytes_of(self, name: str) -> int:
         """Bytes of all files below a folder of the cache."""
         return sum(size for _, size in self.objects.scan(name))
+
+    def _folders(self, prefix: str = "") -> Iterator[Entry]:
+        for stage in self.objects.folders(ARTIFACTS):
+            for key in self.objects.folders(f"{ARTIFACTS}/{stage}"):
+                if KEY.fullmatch(key) and key.startswith(prefix):
+                    yield Entry(stage, key)
 
     def _is_ours(self, entry: Entry) -> bool:
         return self.exists(entry) or self.objects.size(f"{entry.name}/{MANIFEST_COPY}") is not None

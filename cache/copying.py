@@ -4,22 +4,30 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cache.manifest import Artifact
+from cache.objects import locked
 from scene.errors import InputError
 
 
 @contextmanager
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
-    """A folder that is gone afterwards, or that garbage collection takes away after a kill."""
-    folder = parent / f"{name}-{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """A folder that is gone afterwards, or that garbage collection takes away after a kill: this locks it meanwhile."""
+    parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        while True:
+            folder = parent / f"{name}-{secrets.token_hex(4)}"
+            folder.mkdir()
+            with suppress(FileNotFoundError):
+                stack.enter_context(locked(folder))
+                if folder.exists():  # and not collected just before it was locked
+                    break
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy_checked(source: Path, target: Path, sha256: str, artifact: Artifact) -> None:

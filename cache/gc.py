@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.documents import DamagedError, unseal
-from cache.leases import living_owners
+from cache.leases import OWNERS, TOMBSTONE, has_ended, living_owners
 from cache.manifest import Artifact
+from cache.objects import is_locked
 from cache.roots import RUNS, pins, runs
 from cache.store import TRASH, Entry, Store
 from cache.work import TMP
+from scene.errors import InputError
 
 KEEP_RUNS = 10
 GRACE_S = 24 * 3600.0
@@ -20,13 +22,15 @@ class Garbage:
     """One thing to remove.
 
     Attributes:
-        kind: "artifact"; "build" was left by a process that is no more; "trash" was being removed; "run" is a record.
+        kind: "artifact"; "build" was left by a process that is no more; "remains" are files of an artifact that never
+            was whole, or is no more; "trash" was being removed; "run" is a record; "owner" is the record of a process
+            that is no more.
         name: below the cache.
         stage, key: of an artifact, else "".
         bytes: its size.
     """
 
-    kind: Literal["artifact", "build", "trash", "run"]
+    kind: Literal["artifact", "build", "remains", "trash", "run", "owner"]
     name: str
     bytes: int
     stage: str = ""
@@ -82,16 +86,21 @@ def survey(store: Store, *, keep_runs: int = KEEP_RUNS, grace_s: float = GRACE_S
             garbage.append(Garbage("artifact", entry.name, sum(file.bytes for file in listed), entry.stage, entry.key))
         else:
             young += 1
+    dead = [name for name, build in building.items() if not build.alive and old(f"{TMP}/{name}")]
+    garbage += [Garbage("build", f"{TMP}/{name}", store.bytes_of(f"{TMP}/{name}")) for name in dead]
     garbage += [
-        Garbage("build", f"{TMP}/{name}", store.bytes_of(f"{TMP}/{name}"))
-        for name, build in building.items()
-        if not build.alive and old(f"{TMP}/{name}")
+        Garbage("remains", entry.name, store.bytes_of(entry.name), entry.stage, entry.key)
+        for entry in store.remains()
+        if (name := f"{entry.stage}-{entry.key}") in dead or (name not in building and old(entry.name))
     ]
     garbage += [
-        Garbage("trash", f"{TRASH}/{name}", store.bytes_of(f"{TRASH}/{name}")) for name in store.objects.folders(TRASH)
+        Garbage("trash", f"{TRASH}/{name}", num_bytes)
+        for name, num_bytes in store.trash()
+        if not is_locked(store.root / TRASH / name)  # what a copy under way has brought so far
     ]
     stale = {f"{RUNS}/{run.id}.json" for run in runs(store.objects)} - {f"{RUNS}/{run.id}.json" for run in recent}
     garbage += [Garbage("run", name, store.objects.size(name) or 0) for name in sorted(stale) if old(name)]
+    garbage += [Garbage("owner", name, size) for name, size in store.objects.scan(OWNERS) if _is_of_nobody(store, name)]
     artifacts_going = sum(item.kind == "artifact" for item in garbage)
     return Verdict(tuple(garbage), len(store.entries()) - artifacts_going, young, roots)
 
@@ -116,11 +125,43 @@ def collect(store: Store, garbage: Iterable[Garbage]) -> Iterator[Garbage]:
                 if build is None or build.alive:
                     continue
                 store.objects.delete_all(item.name)
+        elif item.kind == "remains":
+            with store.builds_held():
+                entry = Entry(item.stage, item.key)
+                if entry not in store.remains() or f"{item.stage}-{item.key}" in builds(store):
+                    continue
+                store.objects.delete_all(item.name)
         elif item.kind == "trash":
-            store.objects.delete_all(item.name)
+            if is_locked(store.root / item.name):
+                continue
+            store.empty_trash(item.name.removeprefix(f"{TRASH}/"))
         else:
             store.objects.delete(item.name)
         yield item
+
+
+def _is_of_nobody(store: Store, name: str) -> bool:
+    """Whether an owner's record is of a process that has ended, or that nobody can see and that was silent for a day.
+
+    Should that one wake up, it finds its record gone, and joins its build again.
+    """
+    found = store.objects.read(name)
+    return found is not None and (found.data == TOMBSTONE or has_ended(found) or store.age_s(name) >= GRACE_S)
+
+
+def remove(store: Store, entry: Entry) -> None:
+    """Removes one artifact, whatever was made from it, pins or needs it.
+
+    Raises:
+        InputError: if a living build uses it.
+    """
+    with store.builds_held():
+        for name, build in builds(store).items():
+            if build.alive and entry.key in build.parents:
+                fix = "wait until that is done"
+                raise InputError(f"the build {name[:-52]} uses it", where=f"{entry.stage} {entry.key[:12]}", fix=fix)
+        trash = store.discard(entry)
+    store.objects.delete_all(trash)
 
 
 @dataclass(frozen=True)

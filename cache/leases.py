@@ -4,7 +4,7 @@ An owner is one build in one process. It keeps a record whose counter it raises 
 owner. No clock is ever compared with another machine's, or with itself after a jump: an observer calls an owner dead
 
 - when it has seen the same count for longer than the owner's `duration_s`, by its own monotonic clock, or
-- at once, when the owner's process ran on this machine and has ended.
+- at once, when the owner's process ran on this machine and has ended, or the owner was of the observer's own process.
 
 It then puts a tombstone in place of the owner's record, which frees all that the owner had claimed. An owner that was
 only slow meets it at its next beat, knows that it is lost, and marks nothing done any more.
@@ -62,6 +62,7 @@ class Owner:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        _ended_here.add(self.id)
         with suppress(ConflictError, OSError, InputError):
             self._objects.delete(_record(self.id))
 
@@ -103,7 +104,7 @@ class Owner:
         version, since_s = self._seen.setdefault(owner, (found.version, time.monotonic()))
         if version != found.version:
             self._seen[owner] = (found.version, since_s := time.monotonic())
-        if not has_ended(found) and time.monotonic() - since_s <= silence_allowed_s(found):
+        if owner not in _ended_here and not has_ended(found) and time.monotonic() - since_s <= silence_allowed_s(found):
             return False
         try:  # in two steps: a bucket can swap on a condition, not delete on one
             version = self._objects.put(_record(owner), TOMBSTONE, expect=found.version, durable=False)
@@ -142,8 +143,9 @@ def living_owners(objects: Objects) -> set[str]:
     living = set()
     for name, _ in objects.scan(OWNERS):
         found = objects.read(name)
-        if found is not None and found.data != TOMBSTONE and not has_ended(found):
-            living.add(name.removeprefix(f"{OWNERS}/").removesuffix(".json"))
+        owner = name.removeprefix(f"{OWNERS}/").removesuffix(".json")
+        if found is not None and found.data != TOMBSTONE and owner not in _ended_here and not has_ended(found):
+            living.add(owner)
     return living
 
 
@@ -165,6 +167,9 @@ def lease_duration_s() -> float:
     """How long owners of this process may be silent: $BEVPRIOR_LEASE_S, or `DURATION_S`."""
     return float(os.environ.get("BEVPRIOR_LEASE_S", DURATION_S))
 
+
+_ended_here: set[str] = set()
+"""Owners of this process that are no more, whose record could not be deleted perhaps: a network that was away."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 

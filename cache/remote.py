@@ -31,6 +31,8 @@ PART_BYTES = 5 * 2**20
 
 MAX_PARTS = 10_000
 CHUNK_BYTES = 2**20
+TRIALS = "access"
+"""Below it are the objects by which a bucket is tried."""
 
 
 class RemoteObjects:
@@ -59,21 +61,22 @@ class RemoteObjects:
         import obstore
 
         with self._bucket.explain_errors():
-            next(iter(obstore.list(self._store, "access", chunk_size=1)), None)
+            next(iter(obstore.list(self._store, TRIALS, chunk_size=1)), None)
 
     def is_empty(self) -> bool:
-        """Whether nothing is below the prefix."""
+        """Whether nothing is below the prefix, but for what a killed `check_swaps` left."""
         import obstore
 
         with self._bucket.explain_errors():
-            return not any(obstore.list(self._store, chunk_size=1))
+            pages = obstore.list(self._store, chunk_size=10)
+            return all(entry["path"].startswith(f"{TRIALS}/") for page in pages for entry in page)
 
     def check_swaps(self) -> None:
         """Raises InputError unless the server honours conditional writes: older ones take no notice of them.
 
         Four small requests; once is enough for a bucket.
         """
-        name = f"access/{uuid.uuid4().hex}"
+        name = f"{TRIALS}/{uuid.uuid4().hex}"
         version = self.put(name, b"first", expect=ABSENT)
         try:
             for expect in (ABSENT, f'"{"0" * 32}"'):
@@ -108,6 +111,15 @@ class RemoteObjects:
         """When the object was written, in seconds since 1970 by the server's clock; None where there is none."""
         found = self._head(name)
         return None if found is None else found["last_modified"].timestamp()
+
+    def newest_s(self, prefix: str) -> float | None:
+        """When the newest object below `prefix/` was written, as `modified_s`; None where there is none."""
+        import obstore
+
+        check_name(prefix)
+        with self._bucket.explain_errors():
+            pages = obstore.list(self._store, prefix, chunk_size=1000)
+            return max((entry["last_modified"].timestamp() for page in pages for entry in page), default=None)
 
     def digest(self, name: str) -> FileEntry | None:
         """Size and digest of the object's bytes, which are read for that; None where there is none."""

@@ -6,7 +6,7 @@ its manifest is. A unit's files go up when it is marked done, so a machine that 
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cache.catalogue import Entry
@@ -20,6 +20,7 @@ from cache.objects import ABSENT, ConflictError
 from cache.place import LocalPlace, Place
 from cache.remote import RemoteObjects
 from cache.store import TRASH, Store
+from cache.verify import verify
 from cache.work import TMP, Receipt, Work
 from scene.errors import InputError
 
@@ -43,10 +44,7 @@ class RemoteStore(Store):
         self.remote = RemoteObjects(url)
         self.objects, self.name, self._progress = self.remote, self.remote.url, progress
         self._made = False
-        if (marker := self.remote.read(MARKER_FILE)) is not None:
-            check_marker(marker.data, self.name)
-            self._made = True
-        elif not self.remote.is_empty():
+        if not self._is_made() and not self.remote.is_empty() and not self._is_made():  # made since the first look
             raise InputError("not a cache, and not empty", where=self.name, fix="name an empty or a new prefix")
 
     def open(self, entry: Entry) -> Artifact:
@@ -68,16 +66,23 @@ class RemoteStore(Store):
         """The artifact in the mirror, brought there and checked by its digests if it is not."""
         entry = Entry(artifact.stage, artifact.key)
         with explain_write_errors(self.root):
-            if self.local.exists(entry):
-                here = self.local.open(entry)
-                if here.output_digest == artifact.output_digest and all(
-                    is_whole(here.path / name, listed) for name, listed in here.manifest.files.items()
-                ):
-                    return here
+            if (self.root / entry.name).exists():
+                with suppress(InputError):
+                    here = self.local.open(entry)
+                    here.check_complete()
+                    if here.output_digest == artifact.output_digest:
+                        return here
                 self.local.objects.delete_all(self.local.discard(entry))
             with scratch_folder(self.local.prepared() / TRASH, f"{entry.stage}-{entry.key}") as folder:
                 self.download(entry, folder, artifact.manifest.files)
                 return LocalPlace(folder, self.root / entry.name).publish(artifact.manifest)
+
+    def mend_copy(self, entry: Entry) -> bool:
+        """See `Store.mend_copy`."""
+        if not self.local.entries(entry.key) or not any(verify(self.local, [entry], full=True)):
+            return False
+        self.local.objects.delete_all(self.local.discard(entry))
+        return True
 
     def measure(self, entry: Entry, file: str, *, digest: bool) -> FileEntry | None:
         """See `Catalogue.measure`."""
@@ -97,14 +102,16 @@ class RemoteStore(Store):
 
     def age_s(self, name: str) -> float:
         """See `Catalogue.age_s`; the times are the server's."""
-        marks = [f"{name}/{MANIFEST_FILE}", name, *(attempt for attempt, _ in self.remote.scan(f"{name}/attempts"))]
-        times = [modified_s for mark in marks if (modified_s := self.remote.modified_s(mark)) is not None]
-        return time.time() - max(times, default=0.0)
+        for mark in (f"{name}/{MANIFEST_FILE}", name):
+            if (modified_s := self.remote.modified_s(mark)) is not None:
+                return time.time() - modified_s
+        return time.time() - (self.remote.newest_s(name) or 0.0)
 
     def reopen(self, artifact: Artifact, receipts: Mapping[str, Receipt]) -> None:
         """See `Store.reopen`."""
         work = self._work(artifact.manifest.spec)
         work.remove()
+        self.objects.put(work.repaired, artifact.manifest.to_json())
         for unit, receipt in receipts.items():
             work.put_receipt(unit, receipt)
         self.discard(Entry(artifact.stage, artifact.key))  # while it was there, the receipts meant nothing
@@ -133,16 +140,20 @@ class RemoteStore(Store):
     def _place(self, spec: KeySpec, work: Work) -> Place:
         return RemotePlace(self, Entry(spec.stage, spec.key), work)
 
+    def _is_made(self) -> bool:
+        """Whether the bucket has the marker of a cache, which is checked once."""
+        if not self._made and (marker := self.remote.read(MARKER_FILE)) is not None:
+            check_marker(marker.data, self.name)
+            self._made = True
+        return self._made
+
     def _create(self) -> None:
         super()._create()
-        if not self._made:
+        if not self._is_made():
             self.remote.check_swaps()
-            try:
+            with suppress(ConflictError):  # another machine was quicker
                 self.remote.put(MARKER_FILE, MARKER, expect=ABSENT)
-            except ConflictError:  # another machine was quicker
-                found = self.remote.read(MARKER_FILE)
-                check_marker(b"" if found is None else found.data, self.name)
-            self._made = True
+            self._is_made()
 
     def upload(self, entry: Entry, folder: Path, files: Mapping[str, FileEntry]) -> None:
         """Copies files below `folder` to where the artifact is, or will be."""

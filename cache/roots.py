@@ -74,18 +74,19 @@ def unpin(objects: Objects, name: str) -> None:
     objects.delete(f"{PINS}/{name}.json")
 
 
-def pins(objects: Objects) -> dict[str, str]:
-    """Key by name of every pin.
+def pins(objects: Objects, *, strict: bool = True) -> dict[str, str]:
+    """Key by name of every pin; unless `strict`, of those that are whole.
 
     Raises:
         InputError: for a damaged one: what it kept is not known, and must not be taken for garbage.
     """
     found = {}
-    for name, content in _documents(objects, PINS, strict=True):
+    for name, content in _documents(objects, PINS, strict=strict):
         key = content.get("key")
-        if not isinstance(key, str) or not KEY.fullmatch(key):
+        if isinstance(key, str) and KEY.fullmatch(key):
+            found[name] = key
+        elif strict:
             raise _damaged(name)
-        found[name] = key
     return found
 
 

@@ -80,6 +80,10 @@ class Store(Catalogue):
         artifact.check_complete()
         return artifact
 
+    def mend_copy(self, entry: Entry) -> bool:  # noqa: ARG002
+        """Lets go of this machine's copy of an artifact that is elsewhere, if it is damaged; whether it was."""
+        return False
+
     def check(self, artifact: Artifact) -> None:
         """Checks what is cheap to check of an artifact that is taken from the cache.
 
@@ -109,7 +113,8 @@ class Store(Catalogue):
 
         Raises:
             ValueError: if the roles of `parents` and `spec.inputs` differ.
-            ArtifactMadeError: if the artifact is there already.
+            ArtifactMadeError: if the artifact is there already, or another process finishes it: the folder that this
+                one writes to is then gone at any moment, whatever error comes of that.
             InputError: for a full disk or lost permission: nothing that looks whole is left.
         """
         if set(parents) != set(spec.inputs):
@@ -126,6 +131,9 @@ class Store(Catalogue):
                     build = Build(task, work, self._place(spec, work), owner, meter)
                 try:
                     yield build
+                except Exception as error:
+                    build.raise_if_made(error)
+                    raise
                 finally:
                     build.close()
                     if build.artifact is not None:
@@ -169,6 +177,7 @@ class Store(Catalogue):
         work = self._work(artifact.manifest.spec)
         with explain_write_errors(self.root), locked(self._tmp):
             work.remove()
+            self.objects.put(work.repaired, artifact.manifest.to_json())
             for unit, receipt in receipts.items():
                 work.put_receipt(unit, receipt)
             work.folder.mkdir(parents=True, exist_ok=True)

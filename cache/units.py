@@ -5,7 +5,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-POLL_S = 0.2
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+
+
+class Pause:
+    """Waits between two looks at what others do: longer every time, for a look at a bucket costs money."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_PAUSE_S
+
+    def __call__(self) -> None:
+        """Waits."""
+        time.sleep(self._next_s)
+        self._next_s = min(LONGEST_PAUSE_S, 1.3 * self._next_s)
+
+    def reset(self) -> None:
+        """Something happened: the next pause is short again."""
+        self._next_s = FIRST_PAUSE_S
 
 
 class Units:
@@ -36,6 +52,7 @@ class Units:
         self._free = deque(name for name in names if not is_done(name))
         self._taken: set[str] = set()
         self.left_at_start = len(self._free)
+        self._pause = Pause()
 
     @property
     def finished(self) -> bool:
@@ -58,11 +75,13 @@ class Units:
             else:
                 taken.append(name)
         self._taken.update(taken)
+        if taken:
+            self._pause.reset()
         return taken
 
     def wait(self) -> None:
-        """A short pause, for when the others have all that is left."""
-        time.sleep(POLL_S)
+        """A pause, for when the others have all that is left."""
+        self._pause()
 
     def end(self) -> None:
         """Call when all units are done, before finishing the artifact. Only the process that leads returns from it."""

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from cache.documents import DamagedError, unseal
+from cache.documents import DamagedError, seal, unseal
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, FileEntry, Manifest
 from cache.objects import Objects
 from cache.roots import PINS, RUNS
@@ -42,7 +43,9 @@ def verify(
         full: read every byte and compare digests; else sizes and names alone.
         progress: told of the bytes that were looked at.
     """
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
+        stack.callback(pool.shutdown, cancel_futures=True)  # whoever stops listening does not wait for what is queued
         for entry in entries:
             manifest, text = None, None
             for name in (MANIFEST_FILE, MANIFEST_COPY):
@@ -79,9 +82,10 @@ def verify_records(objects: Objects) -> Iterator[Damage]:
                 continue
             found = objects.read(name)
             try:
-                if found is not None:
-                    unseal(found.data)
+                intact = found is None or seal(unseal(found.data)) == found.data
             except DamagedError:
+                intact = False
+            if not intact:
                 yield Damage("", "", name, "", "damaged record")
 
 
@@ -109,7 +113,9 @@ def _manifest(entry: Entry, name: str, text: bytes | None) -> tuple[Manifest | N
         manifest = Manifest.from_json(text, name)
     except InputError as error:
         return None, error.what
-    return (manifest, "") if manifest.key == entry.key else (None, "another artifact's")
+    if manifest.key != entry.key:
+        return None, "another artifact's"
+    return manifest, "" if manifest.to_json() == text else "changed"  # by what means nothing, such as a line's end
 
 
 def _wrong(store: Store, entry: Entry, file: str, listed: FileEntry, *, full: bool) -> str:

@@ -1,6 +1,6 @@
 """What the attempts at one build share: a folder to write into, and objects that say what is done and by whom."""
 
-import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from cache.catalogue import TRASH
 from cache.documents import DamagedError, seal, unseal
 from cache.manifest import FileEntry
 from cache.objects import ABSENT, ConflictError, Objects
@@ -38,6 +39,7 @@ class Work:
                      /lead              who will finish it
                      /attempts/<n>-...  what each attempt cost and recorded
                      /total             how many units there will be
+                     /repaired          the manifest of the damaged artifact that this was, see `cache.repair`
 
     Args:
         objects: of the store.
@@ -49,6 +51,7 @@ class Work:
         self.objects, self.folder, self.data = objects, folder, folder / "data"
         self.prefix = f"{TMP}/{name}"
         self.lead = f"{self.prefix}/lead"
+        self.repaired = f"{self.prefix}/repaired"
 
     def claim_of(self, unit: str) -> str:
         """Name of a unit's claim."""
@@ -117,9 +120,14 @@ class Work:
             self.data.mkdir(parents=True)
 
     def remove(self) -> None:
-        """Removes everything, the folder at one instant: no receipt may outlive the data that it speaks of."""
-        discarded = self.folder.with_name(f"{self.folder.name}.discarded-{os.getpid()}")
-        with suppress(FileNotFoundError):
-            self.folder.rename(discarded)
+        """Removes everything, the folder at one instant: no receipt may outlive the data that it speaks of.
+
+        After a kill, garbage collection takes the rest away.
+        """
+        discarded = self.folder.parents[1] / TRASH / f"{self.folder.name}-{secrets.token_hex(4)}"
+        if self.folder.exists():
+            discarded.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.folder.rename(discarded)
         shutil.rmtree(discarded, ignore_errors=True)
         self.objects.delete_all(self.prefix)

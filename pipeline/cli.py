@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cache.manifest import MANIFEST_FILE
-from pipeline import cli_cache
+from pipeline import cli_cache, cli_transfer
 from pipeline.listing import describe, listing
-from pipeline.output import AsJson, Cache, console, print_json
+from pipeline.output import AsJson, Cache, console, print_json, told_in_one_line
 from pipeline.places import open_cache
 from scene.errors import EXIT_BAD_INPUT, InputError
 
@@ -25,7 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-EXIT_INTERRUPTED = 130
 OFFLINE = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 """Prefect reads these when it is imported; without them its server reports usage."""
 
@@ -36,6 +35,7 @@ SkipBadFrames = Annotated[bool, typer.Option("--skip-bad-frames", help="go on wi
 
 
 @app.command()
+@told_in_one_line
 def run(
     config: Config,
     until: Until = None,
@@ -48,29 +48,26 @@ def run(
     """Run an experiment; what is cached is not run again."""
     request = _request(config, until, overrides, cache, skip_bad_frames)
     out = console(stderr=as_json)
-    try:
-        if engine == "prefect":
-            request.load()  # a fault of the configuration is told before a server is started
-            for name, value in OFFLINE.items():
-                os.environ.setdefault(name, value)
-            from pipeline.flows import run_here
+    if engine == "prefect":
+        request.load()  # a fault of the configuration is told before a server is started
+        for name, value in OFFLINE.items():
+            os.environ.setdefault(name, value)
+        from pipeline.flows import run_here
 
-            store, keys = open_cache(request.cache), run_here(request)
-            rows = [{"step": step, **describe(store.find(key))} for step, key in keys.items()]
-        else:
-            from pipeline.session import run_and_report
+        store, keys = open_cache(request.cache), run_here(request)
+        rows = [{"step": step, **describe(store.find(key))} for step, key in keys.items()]
+    else:
+        from pipeline.session import run_and_report
 
-            outcomes = run_and_report(request, out)
-            done = [{"step": o.step.name, "built": o.built, "wall_s": round(o.wall_s, 3)} for o in outcomes]
-            rows = [step | describe(o.artifact) for step, o in zip(done, outcomes, strict=True)]
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        outcomes = run_and_report(request, out)
+        done = [{"step": o.step.name, "built": o.built, "wall_s": round(o.wall_s, 3)} for o in outcomes]
+        rows = [step | describe(o.artifact) for step, o in zip(done, outcomes, strict=True)]
     if as_json:
         print_json(rows)
 
 
 @app.command()
+@told_in_one_line
 def plan(
     config: Config,
     until: Until = None,
@@ -79,7 +76,7 @@ def plan(
     skip_bad_frames: SkipBadFrames = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do: every step cached, partial or missing, and why."""
+    """Show what a run would do: cached, partial or missing, and why."""
     from pipeline.console import plan_table
     from pipeline.status import survey
 
@@ -92,23 +89,26 @@ def plan(
 
 
 @app.command("ls")
+@told_in_one_line
 def list_artifacts(cache: Cache = None, as_json: AsJson = False) -> None:
-    """List the artifacts in the cache."""
-    from pipeline.console import artifact_table
+    """List what is in the cache: artifacts, and builds in progress."""
+    from pipeline.console import listing_lines
 
     store = open_cache(cache)
     rows = listing(store)
     if as_json:
         print_json(rows)
     else:
-        console().print(artifact_table(rows), f"\n{len(rows)} artifacts in {store.name}")
+        for line in listing_lines(rows, store.name):
+            console().print(line, highlight=False)
 
 
 @app.command()
+@told_in_one_line
 def show(
     key: Annotated[str, typer.Argument(help="key, or its first digits")], cache: Cache = None, as_json: AsJson = False
 ) -> None:
-    """Show one artifact's manifest: settings, lineage, files, statistics, cost."""
+    """Show one artifact's manifest: settings, lineage, files, cost."""
     store = open_cache(cache)
     entry = store.find_entry(key)
     artifact = store.open(entry)
@@ -133,6 +133,7 @@ def _request(
 
 
 cli_cache.register(app)
+cli_transfer.register(app)
 
 
 def main() -> None:

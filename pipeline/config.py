@@ -77,6 +77,7 @@ class Experiment(Settings):
     runtime: Runtime = Runtime()
     index: Section
     teacher_labels: Section
+    ground: Section
     geometry: Section
     bev_labels: Section
     look: Section

@@ -1,8 +1,9 @@
 """What the command line shows: one line per step, and tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -38,13 +39,30 @@ def plan_table(statuses: Iterable[StepStatus]) -> Table:
     return table
 
 
-def artifact_table(rows: Iterable[dict[str, Any]]) -> Table:
-    """Artifacts, one per row of `stage`, `key` and `bytes`."""
-    table = _table("stage", "key", "state", "size", "kept by")
+def listing_lines(rows: Sequence[dict[str, Any]], where: str) -> Iterator[RenderableType]:
+    """What `pipeline.listing.listing` found: a table, why something is damaged, and a sum."""
+    pinned = any(row["pins"] for row in rows)
+    table = _table("stage", "key", "state", "size", *(["pins"] if pinned else []))
+    table.columns[3].justify = "right"
     for row in rows:
         state = Text(row["state"], COLOURS[row["state"]])
-        table.add_row(row["stage"], row["key"][:SHORT], state, size(row["bytes"]), ", ".join(row["pins"]))
-    return table
+        if row["state"] == "partial":
+            state.append(f", {counted(row['units_done'], 'unit')} done")
+        shown = size(row["bytes"]) if row["state"] == "cached" else "-"
+        table.add_row(row["stage"], row["key"][:SHORT], state, shown, *([", ".join(row["pins"])] if pinned else []))
+    if rows:
+        yield table
+        yield ""
+    for row in rows:
+        if row["state"] == "damaged":
+            yield Text(f"{row['stage']} {row['key'][:SHORT]}: {row['damage']}", COLOURS["damaged"])
+    made = [row for row in rows if row["state"] == "cached"]
+    yield f"{counted(len(made), 'artifact')}, {size(sum(row['bytes'] for row in made))}, in {where}"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in the plural where that is right."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def damage_table(damages: Iterable[Damage]) -> Table:

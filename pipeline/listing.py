@@ -11,7 +11,7 @@ from scene.errors import InputError
 def listing(store: Store) -> list[dict[str, Any]]:
     """One object for each artifact, whole or damaged, and each build in progress, by stage and key."""
     names: dict[str, list[str]] = {}
-    for name, key in pins(store.objects).items():
+    for name, key in pins(store.objects, strict=False).items():
         names.setdefault(key, []).append(name)
     rows = []
     for entry in store.entries():

@@ -5,7 +5,6 @@ process: a plan with nothing to do starts no worker.
 """
 
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import sys
@@ -24,6 +23,7 @@ from pipeline.places import open_cache
 from pipeline.plan import Plan, Step
 from scene.errors import InputError
 from stages.interrupts import interrupts_held
+from stages.orphans import end_with_parent
 from stages.stage import Runtime
 
 GRACE_S = 15.0
@@ -119,19 +119,15 @@ def _start_worker(slots: Any, bars: Any) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.environ["TQDM_POSITION"] = str(slots.get())
     tqdm.set_lock(bars)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(before=_end_step)
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
+def _end_step() -> None:
     # As Ctrl-C would: the step ends its own processes on the way out. The pool survives that and would wait for ever.
     os.kill(os.getpid(), signal.SIGINT)
     deadline = time.monotonic() + GRACE_S
     while _at_work.is_set() and time.monotonic() < deadline:
         time.sleep(0.1)
-    os._exit(1)
 
 
 def _end_workers(pool: ProcessPoolExecutor) -> None:

@@ -16,13 +16,25 @@ def open_cache(given: str | None) -> Store:
     Raises:
         scene.errors.InputError: for a place that holds something else, or cannot be reached.
     """
-    where = given or os.environ.get("BEVPRIOR_CACHE") or ".cache"
+    where = _named(given)
     if "://" not in where:
-        return Store(Path(where).absolute())
+        return Store(cache_folder(where))
     from cache.remote_store import RemoteStore  # which starts a network client
 
+    return RemoteStore(where, cache_folder(where))
+
+
+def cache_folder(given: str | None) -> Path:
+    """The folder of that cache; for one in a bucket, the mirror on this machine, below $BEVPRIOR_MIRROR."""
+    where = _named(given)
+    if "://" not in where:
+        return Path(where).absolute()
     mirrors = Path(os.environ.get("BEVPRIOR_MIRROR") or ".cache-mirror").absolute()
-    return RemoteStore(where, mirrors / hashlib.sha256(where.rstrip("/").encode()).hexdigest()[:12])
+    return mirrors / hashlib.sha256(where.rstrip("/").encode()).hexdigest()[:12]
+
+
+def _named(given: str | None) -> str:
+    return given or os.environ.get("BEVPRIOR_CACHE") or ".cache"
 
 
 def shown(path: Path) -> str:

@@ -1,12 +1,13 @@
 """Makes a damaged artifact whole: its undamaged units stay, its stage does the others, and the digest tells."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cache.compare import differences, ingredients
+from cache.manifest import Manifest
 from cache.repair import reopen, restore_manifest
 from cache.store import Artifact, Entry, Store
 from cache.verify import Damage, verify
@@ -27,7 +28,7 @@ class Repaired:
 
     Attributes:
         stage, key: of the artifact.
-        damages: how many there were.
+        damages: how many there were; 0 where the repair was begun before.
         units_kept: units of work that were whole and stayed.
         units: how many there are.
         same_content: whether the output digest is what it was.
@@ -61,22 +62,34 @@ def repair(store: Store, entry: Entry, damages: Iterable[Damage], runtime: Runti
     artifact = restore_manifest(store, entry)
     listed = [damage for damage in damages if damage.file in artifact.manifest.files]
     known, data = (_known(store, artifact, data_root)) if listed else (None, None)
+    for needed in [*(known.inputs.values() if known else ()), *([data] if data else ())]:
+        store.materialise(needed)  # a damaged input is told of before anything is touched
     kept = reopen(store, artifact, damages) if listed else _remove_strays(store, entry, damages)
     again = artifact if known is None else make(known, data, store, runtime)[0]
-    return Repaired(
-        entry.stage,
-        entry.key,
-        len(damages),
-        kept,
-        artifact.manifest.provenance.get("units", 0),
-        again.output_digest == artifact.output_digest,
-        round(time.monotonic() - start, 3),
+    return _repaired(artifact.manifest, again, len(damages), kept, start)
+
+
+def finish(store: Store, manifest: Manifest, runtime: Runtime, data_root: Path | None) -> Repaired:
+    """Goes on with a repair that was stopped, see `cache.repair.interrupted`; raises as `repair` does."""
+    start = time.monotonic()
+    known, data = _known(
+        store, Artifact(store.root / Entry(manifest.spec.stage, manifest.key).name, manifest), data_root
     )
+    kept = store.progress(manifest.spec).done
+    return _repaired(manifest, make(known, data, store, runtime)[0], 0, kept, start)
 
 
-def damaged(store: Store, entries: Iterable[Entry]) -> dict[Entry, list[Damage]]:
-    """Damages by artifact, inputs before what was made from them."""
-    found = {entry: list(verify(store, [entry], full=True)) for entry in entries}
+def _repaired(before: Manifest, after: Artifact, damages: int, kept: int, start_s: float) -> Repaired:
+    units = before.provenance.get("units", 0)
+    same = after.output_digest == before.output_digest
+    return Repaired(before.spec.stage, before.key, damages, kept, units, same, round(time.monotonic() - start_s, 3))
+
+
+def damaged(
+    store: Store, entries: Iterable[Entry], progress: Callable[[int], object] = lambda _: None
+) -> dict[Entry, list[Damage]]:
+    """Damages by artifact, inputs before what was made from them; `progress` is told of the bytes that were read."""
+    found = {entry: list(verify(store, [entry], full=True, progress=progress)) for entry in entries}
     order = list(STAGES)
     known = sorted((e for e in found if found[e]), key=lambda e: order.index(e.stage) if e.stage in order else -1)
     return {entry: found[entry] for entry in known}

@@ -118,7 +118,13 @@ class _Draft:
     def _offers(self, role: str) -> bool:
         """Whether an optional input that any step may have can be had."""
         data = self.experiment.data
-        return {"world": data.world is not None, "bev_labels": data.has_map, "teacher_labels": True}.get(role, False)
+        lidar = self.experiment.geometry.get("ground") == "lidar_plane"
+        return {
+            "ground": lidar,
+            "world": data.world is not None,
+            "bev_labels": data.has_map,
+            "teacher_labels": True,
+        }.get(role, False)
 
     def _settings(self, stage_name: str, own: Mapping[str, Any]) -> Settings:
         model, section = stage(stage_name).settings, self.experiment.section(stage_name)

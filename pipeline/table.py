@@ -8,6 +8,7 @@ STAGES: dict[str, str] = {
     "world": "stages.prepare.world",
     "index": "stages.prepare.index",
     "teacher_labels": "stages.prepare.teacher_labels",
+    "ground": "stages.prepare.ground",
     "geometry": "stages.prepare.geometry",
     "bev_labels": "stages.prepare.bev_labels",
     "look": "stages.prepare.look",

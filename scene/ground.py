@@ -45,3 +45,19 @@ def pixel_from_ground(image_from_camera: Matrix, camera_from_ego: Matrix) -> Mat
     """
     plane: Matrix = image_from_camera @ camera_from_ego[..., :3, [0, 1, 3]]
     return plane
+
+
+def ground_from_plane(plane: Matrix) -> Matrix:
+    """The transform (4, 4) into the frame whose z = 0 is the plane z = a x + b y + c, given as (a, b, c).
+
+    The smallest rotation that does it, so x and y change in second order of the tilt only; the origin stays above or
+    below itself.
+    """
+    a, b, c = (float(value) for value in plane)
+    normal = np.array([-a, -b, 1.0]) / np.sqrt(a * a + b * b + 1.0)
+    x, y, z = normal
+    axis = np.array([[0.0, 0.0, -x], [0.0, 0.0, -y], [x, y, 0.0]])  # the cross product of the normal with the z axis
+    result: Matrix = np.eye(4)
+    result[:3, :3] += axis + axis @ axis / (1.0 + z)
+    result[2, 3] = -c * z
+    return result

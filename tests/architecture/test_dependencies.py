@@ -39,7 +39,7 @@ def test_a_room_imports_only_declared_distributions(room: str) -> None:
     check(room, RUNTIME)
 
 
-@pytest.mark.parametrize("folder", ["tests", "benchmarks", "scripts"])
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "faults", "scripts"])
 def test_what_is_not_installed_may_use_the_development_extra(folder: str) -> None:
     check(folder, EVERYTHING)
 

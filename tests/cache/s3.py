@@ -61,19 +61,33 @@ class Road:
         self.port: int = self._listener.getsockname()[1]
         self.cut_after: int | None = None
         self.swallow_answers = 0
+        self._connections: list[socket.socket] = []
 
     def __enter__(self) -> "Road":
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends every connection and refuses new ones, as when the server dies."""
+        for end in (self._listener, *self._connections):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _accept(self) -> None:
+    def reopen(self) -> None:
+        """Listens again where it did."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.__enter__()
+
+    def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                near, _ = self._listener.accept()
+                near, _ = listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._to_port))
+                self._connections += [near, far]
                 threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
                 threading.Thread(target=self._pass_back, args=(far, near), daemon=True).start()
 

@@ -151,3 +151,42 @@ def test_source_that_changes_between_attempts_is_told(tmp_path, monkeypatch, cap
             pass
         warned = "another state of the source" in capfd.readouterr().err
         assert warned == bool(source)
+
+
+def test_a_latecomer_whose_folder_is_taken_away_has_no_error(tmp_path):
+    """Another process commits while this one still prepares: it finds its folder gone, and the artifact there."""
+    store = Store(tmp_path / "cache")
+
+    def finish(build: Build):
+        (build.path / "x").write_text("x")
+        return {}
+
+    def late(build: Build):
+        Store(tmp_path / "cache").get_or_build(SPEC, {}, finish, shared=True)
+        (build.path / "made-by-whoever-was-first").read_bytes()
+
+    artifact, found = store.get_or_build(SPEC, {}, late, shared=True)
+    assert found
+    assert set(artifact.manifest.files) == {"x"}
+    assert list((tmp_path / "cache" / "tmp").iterdir()) == []
+
+
+def test_an_error_of_its_own_stays_one(tmp_path):
+    with pytest.raises(FileNotFoundError), Store(tmp_path / "cache").build(SPEC, {}) as build:
+        (build.path / "nothing").read_bytes()
+
+
+def test_what_a_killed_writer_left_is_no_part_of_a_unit(tmp_path):
+    """The commit removes it; a receipt that lists it would make a done unit look changed."""
+    store = Store(tmp_path / "cache")
+
+    def work(build: Build):
+        (build.path / "weights").write_text("w")
+        (build.path / "weights.123-456.partial").write_text("half of w")
+        build.mark_done("training", build.path.iterdir())
+
+    attempt(store, work)
+    with store.build(SPEC, {}) as build:
+        assert build.is_done("training")
+        artifact = build.commit()
+    assert set(artifact.manifest.files) == {"weights"}

@@ -60,14 +60,27 @@ def test_collect_removes_artifacts_builds_and_trash(store):
         (build.path / "half").write_text("a process that is no more")
     (store.root / "trash" / "toy-1").mkdir(parents=True)
     (store.root / "trash" / "toy-1" / "x").write_text("was being removed")
+    (store.root / "trash" / "toy-2").mkdir()  # killed between its last file and itself
     removed = list(collect(store, survey(store, grace_s=0.0).garbage))
-    assert sorted(item.kind for item in removed) == ["artifact", "build", "trash"]
+    assert sorted(item.kind for item in removed) == ["artifact", "build", "trash", "trash"]
     assert store.get(gone.key) is None
     assert store.artifacts() == [store.get(kept.key)]
     assert not any(
         (store.root / folder).iterdir() for folder in ("tmp", "trash") if list((store.root / folder).iterdir())
     )
     assert going(store) == set()
+
+
+def test_files_without_a_manifest_go_once_they_are_old(store):
+    half, whole = make(store, "half"), make(store, "whole")
+    pin(store.objects, "whole", whole.key)
+    for name in ("manifest.json", "manifest.copy.json"):
+        (half.path / name).unlink()
+    assert survey(store, grace_s=3600).garbage == ()
+    found = survey(store, grace_s=0.0).garbage
+    assert [(item.kind, item.key) for item in found] == [("remains", half.key)]
+    list(collect(store, found))
+    assert [path.name for path in (store.root / "artifacts" / "toy").iterdir()] == [whole.key]
 
 
 def test_builds_of_living_processes_and_their_inputs_stay(store):
@@ -141,3 +154,31 @@ def test_a_damaged_run_record_is_left_out(store):
     (file,) = (store.root / "runs").iterdir()
     file.write_text("{")
     assert runs(store.objects) == []
+
+
+def test_records_of_processes_that_have_ended_go(store):
+    """A process that is killed between its first sign of life and its first claim is never asked after."""
+    code = "import os, pathlib, signal, sys; from cache.objects import LocalObjects; from cache.leases import Owner\n"
+    code += "with Owner(LocalObjects(pathlib.Path(sys.argv[1]))): os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code, str(store.root)], cwd=HERE, check=False)
+    (ended,) = store.objects.scan("owners")
+    make(store, "raw")
+    with store.build(KeySpec("toy", 1, {"name": "alive"}), {}):
+        records = {name for name, _ in store.objects.scan("owners")}
+        assert len(records) == 2
+        owners = [item for item in survey(store).garbage if item.kind == "owner"]
+        assert [item.name for item in owners] == [ended[0]]
+        assert list(collect(store, owners)) == owners
+        assert {name for name, _ in store.objects.scan("owners")} == records - {ended[0]}
+
+
+def test_a_build_killed_while_it_is_cleared_away_is_trash(store, monkeypatch):
+    """Not a build in progress that `ls` lists, nor one whose grace period must pass."""
+    with monkeypatch.context() as patch:
+        patch.setattr("cache.work.shutil.rmtree", lambda *_, **__: None)
+        make(store, "raw")
+    assert store.objects.folders("tmp") == []
+    verdict = survey(store, grace_s=3600)
+    assert [item.kind for item in verdict.garbage] == ["trash"]
+    assert len(list(collect(store, verdict.garbage))) == 1
+    assert store.objects.folders("trash") == []

@@ -186,7 +186,8 @@ def test_damage_is_an_error_that_names_artifact_and_chunk(artifact):
             "delete": lambda: None,
         }[kind]()
         chunk = f"{spec.name}/{file.relative_to(artifact.path / 'x.zarr' / spec.name)}"
-        message = rf"^chunk {chunk} is .*\(artifact toy {artifact.key[:12]}, .*x.zarr/{spec.name}\): bevprior repair {artifact.key[:12]}"
+        key = artifact.key[:12]
+        message = rf"^chunk {chunk} is .*\(artifact toy {key}, .*x.zarr/{spec.name}\): bevprior repair {key}"
         noticed = assert_never_wrong(
             lambda name=spec.name: group[name].read(slice(None)), content(spec), file, damaged, message
         )

@@ -271,3 +271,11 @@ def test_after_a_fork_it_says_so_and_does_not_hang(objects: RemoteObjects) -> No
             os._exit(7 if "spawn" in str(error) else 1)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_what_a_killed_check_left_does_not_make_a_place_foreign(objects: RemoteObjects) -> None:
+    assert objects.is_empty()
+    objects.put("access/0123", b"first", expect=ABSENT)
+    assert objects.is_empty()
+    objects.put("accessories/0123", b"someone's")
+    assert not objects.is_empty()

@@ -114,6 +114,18 @@ def test_manifest_and_copy_damaged_is_one_line(tmp_path, built):
         restore_manifest(Store(tmp_path / "cache"), Entry("toy", built.key))
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.copy.json"])
+def test_a_manifest_that_says_the_same_in_other_bytes_is_damage(tmp_path, built, name):
+    file = built.path / name
+    whole = file.read_bytes()
+    for damaged in (whole + b"\n", whole[:-1], whole.replace(b" ", b"  ", 1)):
+        file.write_bytes(damaged)
+        assert [(d.file, d.what) for d in damages(tmp_path / "cache")] == [(name, "changed")]
+        restore_manifest(Store(tmp_path / "cache"), Entry("toy", built.key))
+        assert damages(tmp_path / "cache") == []
+        assert file.read_bytes() == whole
+
+
 def test_another_artifacts_manifest_is_damage(tmp_path, built):
     other = toy.recipe(tmp_path / "cache", slope=9)[0]
     shutil.copy(other.path / "manifest.json", built.path / "manifest.json")
@@ -131,6 +143,11 @@ def test_records_at_odds_with_themselves_are_named(tmp_path, built):
     files = [p for folder in ("pins", "runs", "tmp") for p in (store.root / folder).rglob("*.json")]
     files = [p for p in files if p.parent.name in ("pins", "runs", "done")]
     assert len(files) == 3
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(whole + b"\n")
+        assert [d.file for d in verify_records(store.objects)] == [file.relative_to(store.root).as_posix()]
+        file.write_bytes(whole)
     for file in files:
         file.write_text(json.dumps({"sha256": "0" * 64}))
     assert {d.file for d in verify_records(store.objects)} == {p.relative_to(store.root).as_posix() for p in files}

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from cache.archive import export_tar, import_tar
+from cache.gc import collect, survey
 from cache.keys import KeySpec
 from cache.store import Artifact, Store
 from cache.transfer import lineage, transfer
+from cache.verify import verify
 from scene.errors import InputError
 from tests.cache import toy
 
@@ -39,6 +41,24 @@ def test_lineage_comes_first_and_nothing_twice(chain, tmp_path):
     assert [a.output_digest for a in other.artifacts()] == [a.output_digest for a in store.artifacts()]
     assert toy.recipe(tmp_path / "other")[1], "the copy is a hit"
     assert [entry.name for entry in (tmp_path / "other" / "trash").iterdir()] == []
+
+
+def test_garbage_collection_leaves_a_copy_under_way_alone(chain, tmp_path):
+    store, parent, child = chain
+    other = Store(tmp_path / "other")
+    for name in ("toy-0-left", "toy-1-left"):
+        (tmp_path / "other" / "trash" / name).mkdir(parents=True)
+        (tmp_path / "other" / "trash" / name / "x").write_text("by a copy that was killed")
+    (tmp_path / "other" / "bevprior-cache.json").write_text('{"layout": 2}')
+    gone = []
+
+    def collect_meanwhile(_: int) -> None:
+        gone.extend(item.name for item in collect(other, survey(other).garbage))
+
+    done = list(transfer(store, other, lineage(store, [child.key]), collect_meanwhile))
+    assert [(item.key, item.copied) for item in done] == [(parent.key, True), (child.key, True)]
+    assert list(verify(other, other.entries(), full=True)) == []
+    assert gone == ["trash/toy-0-left", "trash/toy-1-left"]
 
 
 def test_damage_is_not_passed_on(chain, tmp_path):

@@ -51,7 +51,12 @@ def fill(build: Build, slope: int = 3) -> Mapping[str, Any]:
 
 
 def recipe(root: Path, *, shared: bool = True, **changes: Any) -> tuple[Artifact, bool]:
-    return Store(root).get_or_build(spec(**changes), {}, lambda build: fill(build, **changes), shared=shared)
+    return recipe_in(Store(root), shared=shared, **changes)
+
+
+def recipe_in(store: Store, *, shared: bool = True, **changes: Any) -> tuple[Artifact, bool]:
+    """As `recipe`, in a cache of any kind."""
+    return store.get_or_build(spec(**changes), {}, lambda build: fill(build, **changes), shared=shared)
 
 
 def logged_recipe(root: Path) -> tuple[Artifact, bool]:

@@ -58,6 +58,7 @@ def test_stages_that_no_arm_needs_are_left_out() -> None:
     assert plan("smoke", scratch, until="finetune").stage_names == (
         "world",
         "index",
+        "ground",
         "geometry",
         "bev_labels",
         "finetune",
@@ -102,4 +103,9 @@ def test_data_are_read_where_they_are_and_made_where_they_are_not() -> None:
 
 
 def test_a_folder_without_a_map_gets_no_bev_labels() -> None:
-    assert plan("keyframe").stage_names == ("index", "teacher_labels", "geometry", "look")
+    assert plan("keyframe").stage_names == ("index", "teacher_labels", "ground", "geometry", "look")
+
+
+def test_the_ground_is_looked_for_only_where_the_geometry_stands_on_it() -> None:
+    assert "ground" in plan("smoke", until="geometry").stage_names
+    assert plan("smoke", "geometry.ground=ego_plane", until="geometry").stage_names == ("world", "index", "geometry")

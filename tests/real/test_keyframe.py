@@ -9,9 +9,12 @@ from nuscenes.utils.data_classes import LidarPointCloud
 
 from scene.camera import project, resize_intrinsics
 from scene.grid import BevGrid
+from scene.sweep import read_sweep
 from scene.transform import apply
 from stages.prepare.geometry.cameras import camera_geometry
 from stages.prepare.geometry.seen import seen_cells
+from stages.prepare.ground import GroundSettings
+from stages.prepare.ground.plane import fit_plane
 from stages.prepare.index import IndexSettings
 from stages.prepare.index.problems import Problems
 from stages.prepare.index.run import index_data_set
@@ -132,3 +135,19 @@ def test_the_six_cameras_see_all_around(index):
     assert seen[names.index("CAM_BACK")][0, 100]
     assert seen[names.index("CAM_FRONT_LEFT")][300, -1]
     assert seen[names.index("CAM_BACK_RIGHT")][150, 0]
+
+
+def test_the_road_is_found_in_a_real_sweep(index):
+    sweep = read_sweep(KEYFRAME / str(index.lidar_file[0]))
+    points_m = apply(index.ego_from_lidar[0], sweep[:, :3].astype(np.float64))
+    fit = fit_plane(points_m, GroundSettings())
+    assert fit.found
+    assert fit.num_points > 5000
+    assert fit.residual_m < 0.02
+    tilt_deg = np.degrees(np.arccos(fit.ground_from_ego[2, 2]))
+    assert tilt_deg < 0.5
+    # The road here has a bank on its left and falls off on its right: a plane through everything is 5 cm off.
+    on_road = (np.hypot(points_m[:, 0], points_m[:, 1]) < 20) & (np.abs(points_m[:, 1]) < 5)
+    near = points_m[on_road & (np.abs(points_m[:, 2]) < 0.3)]
+    before, after = np.abs(near[:, 2]), np.abs(apply(fit.ground_from_ego, near)[:, 2])
+    assert np.median(after) < 0.5 * np.median(before)

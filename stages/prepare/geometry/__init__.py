@@ -17,20 +17,21 @@ class GeometrySettings(Settings):
             camera image, also one that changes its aspect ratio.
         grid: whose cells are looked up in the cameras.
         max_range_m: cells whose centre is further than this from the camera on the ground count as unseen.
-        ground: the surface that pixels and cells lie on: the plane z = 0 of the keyframe's ego frame.
+        ground: the surface that pixels and cells lie on: "ego_plane" is z = 0 of the keyframe's ego frame;
+            "lidar_plane" is what the stage `ground` found, and then "ego" means that frame set upright on that plane.
     """
 
     label_hw_px: tuple[int, int] = (448, 800)
     grid: BevGrid = BevGrid()
     max_range_m: float = Field(60.0, gt=0)
-    ground: Literal["ego_plane"] = "ego_plane"
+    ground: Literal["ego_plane", "lidar_plane"] = "ego_plane"
 
 
 STAGE = Stage(
     name="geometry",
     version=1,
     settings=GeometrySettings,
-    inputs=("index",),
+    inputs=("index", "ground?"),
     entry="stages.prepare.geometry.run:run",
     sources=("stages.prepare.geometry", "scene"),
     shared=True,

@@ -23,19 +23,29 @@ class CameraGeometry:
     has_previous: NDArray[np.uint8]
 
 
-def camera_geometry(index: FrameIndex, label_hw_px: tuple[int, int]) -> CameraGeometry:
+def camera_geometry(
+    index: FrameIndex, label_hw_px: tuple[int, int], ground_from_ego: Matrix | None = None
+) -> CameraGeometry:
     """The geometry of every frame of an index, for label images of (height, width) px.
+
+    Args:
+        index: the frames.
+        label_hw_px: (height, width) px.
+        ground_from_ego: (F, 4, 4); where given, "ego" in the result is that upright frame on the ground.
 
     Raises:
         InputError: naming the first camera that is not above the ground of its ego frame.
     """
-    ego_from_global = inverse(index.global_from_ego)
+    global_from_ego = index.global_from_ego
+    if ground_from_ego is not None:
+        global_from_ego = global_from_ego @ inverse(ground_from_ego)
+    ego_from_global = inverse(global_from_ego)
     camera_from_global = inverse(index.global_from_ego_at_camera @ index.ego_from_camera)
-    camera_from_ego = camera_from_global @ index.global_from_ego[:, None]
+    camera_from_ego = camera_from_global @ global_from_ego[:, None]
     _check_heights(index, camera_from_ego)
     image_from_camera = resize_intrinsics(index.image_from_camera, index.image_wh_px, label_hw_px[::-1])
     has_previous = index.previous >= 0
-    ego_from_previous = ego_from_global @ index.global_from_ego[np.maximum(index.previous, 0)]
+    ego_from_previous = ego_from_global @ global_from_ego[np.maximum(index.previous, 0)]
     ego_from_previous[~has_previous] = np.eye(4)
     return CameraGeometry(
         image_from_camera,

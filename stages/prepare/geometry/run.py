@@ -8,7 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from cache.arrays import ArraySpec, chunk_files, create_arrays
+from scene.errors import InputError
 from scene.frames import FrameIndex
+from scene.transform import Matrix
 from stages.prepare.geometry import GeometrySettings
 from stages.prepare.geometry.cameras import camera_geometry
 from stages.prepare.geometry.seen import pack_cells, seen_cells
@@ -27,7 +29,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     settings: GeometrySettings = stage_run.settings
     build = stage_run.build
     index = FrameIndex.load(stage_run.inputs["index"].path / "index.npz")
-    geometry = camera_geometry(index, settings.label_hw_px)
+    geometry = camera_geometry(index, settings.label_hw_px, _ground(stage_run))
     attributes = {"label_hw_px": list(settings.label_hw_px), "grid": settings.grid.canonical()}
     group = create_arrays(build.path / GEOMETRY_FILE, array_specs(index, settings), attributes)
     starts = {f"frames-{start:06d}": start for start in range(0, index.num_frames, FRAMES_PER_SHARD)}
@@ -57,6 +59,16 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         "frames_with_previous": len(step_m),
         "mean_step_m": round(float(step_m.mean()), 3) if len(step_m) else 0.0,
     }
+
+
+def _ground(stage_run: StageRun) -> Matrix | None:
+    if stage_run.settings.ground == "ego_plane":
+        return None
+    if "ground" not in stage_run.inputs:
+        raise InputError("the ground is to come from the LiDAR, and no stage has found it", where="geometry.ground")
+    with np.load(stage_run.inputs["ground"].path / "ground.npz", allow_pickle=False) as ground:
+        found: Matrix = ground["ground_from_ego"]
+    return found
 
 
 def array_specs(index: FrameIndex, settings: GeometrySettings) -> list[ArraySpec]:

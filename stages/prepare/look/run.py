@@ -14,9 +14,9 @@ from scene.camera import project, resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.labels import NEVER_WRITTEN, STRUCTURE
+from scene.sweep import read_sweep
 from scene.transform import apply
 from stages.prepare.look import LookSettings
-from stages.prepare.look.lidar import read_sweep
 from stages.stage import StageRun
 
 BEV_SCALE_PX_PER_M = 14

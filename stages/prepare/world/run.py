@@ -5,6 +5,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,6 +13,8 @@ import cv2
 from tqdm import tqdm
 
 from cache.build import Build
+from scene.errors import InputError
+from stages.orphans import end_with_parent
 from stages.stage import StageRun
 from synthetic.settings import ScenePlan, WorldSettings, plan_scenes, plan_towns
 from synthetic.writer import finish_world, write_scene
@@ -20,7 +23,11 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
-    """Writes all scenes, then tables and maps. Returns counts."""
+    """Writes all scenes, then tables and maps. Returns counts.
+
+    Raises:
+        InputError: if a worker process is killed.
+    """
     settings, build = stage_run.settings, stage_run.build
     assert isinstance(settings, WorldSettings)
     scenes = plan_scenes(settings)
@@ -54,7 +61,7 @@ def _written(
     with ExitStack() as stack:
         pools = []
         for _ in queues:
-            pools.append(stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_limit_threads)))
+            pools.append(stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)))
             stack.callback(pools[-1].shutdown, cancel_futures=True)
         running: dict[Future[list[str]], tuple[int, ScenePlan]] = {}
         while not queues[0].finished:
@@ -65,8 +72,20 @@ def _written(
             if not running:
                 queues[0].wait()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future)[1], future.result()
+                _, scene = running.pop(future)
+                yield scene, _files_of(scene, future)
         queues[0].end()
+
+
+def _files_of(scene: ScenePlan, future: "Future[list[str]]") -> list[str]:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a worker process was killed from outside, perhaps for using too much memory",
+            where=scene.name,
+            fix="run again: it goes on from there; runtime.num_workers=1 needs less memory",
+        ) from error
 
 
 def shares(scenes: list[ScenePlan], num_workers: int) -> list[list[ScenePlan]]:
@@ -82,7 +101,8 @@ def shares(scenes: list[ScenePlan], num_workers: int) -> list[list[ScenePlan]]:
     return [share for share in result if share]
 
 
-def _limit_threads() -> None:
+def _start_worker() -> None:
+    end_with_parent()
     for name in _THREAD_LIMITS:
         os.environ[name] = "1"
     cv2.setNumThreads(0)

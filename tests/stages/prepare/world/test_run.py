@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cache.keys import KeySpec
@@ -71,6 +72,29 @@ def test_a_killed_build_goes_on_in_workers_to_the_same_bytes(whole: Artifact, tm
     resumed = build(tmp_path, num_workers=2)
     assert resumed.output_digest == whole.output_digest
     assert resumed.manifest.files == whole.manifest.files
+
+
+@pytest.mark.parametrize("victim", ["the main process", "a worker"])
+def test_no_process_survives_a_kill_of_another(victim: str, tmp_path: Path) -> None:
+    script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_run; "
+    script += f"__name__ == '__main__' and test_run.build(test_run.Path({str(tmp_path / 'cache')!r}), 2)"
+    (tmp_path / "main.py").write_text(script)
+    command, env = [sys.executable, str(tmp_path / "main.py")], {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    main = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not any(tmp_path.rglob("*.jpg")) and main.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = [child for child in psutil.Process(main.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    assert len(workers) == 2
+    (main if victim == "the main process" else workers[0]).kill()
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    for process in alive:
+        process.kill()
+    _, errors = main.communicate(timeout=60)
+    assert not alive
+    assert len(gone) == 2
+    if victim == "a worker":
+        assert "scene.errors.InputError: a worker process was killed from outside" in errors
 
 
 def _done(root: Path) -> int:

@@ -1,0 +1,139 @@
+"""Prefect with a worker that dies, and one whose run dies: the next run goes on, and nothing of ours is left over."""
+
+import json
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cache.store import Store
+from tests.pipeline.prefect_processes import post, prefect, start_server, start_worker
+
+pytestmark = pytest.mark.timeout(300)
+MARK = "BEVPRIOR_TEST_MARK"
+OVERRIDES = [
+    "runtime.num_workers=2",
+    "runtime.num_processes=2",
+    "runtime.checkpoint_seconds=0",
+    "teacher_labels.frames_per_shard=1",
+    "teacher_labels.teacher.image_hw_px=[96, 192]",
+    "pretrain.optimiser.steps=6",
+    "data.world.frames_per_scene=2",
+]
+EXPERIMENT = {"config": "smoke", "until": "pretrain", "overrides": OVERRIDES}
+
+
+class Machine:
+    """Where the worker runs; every process that it starts, and those start, carry a mark."""
+
+    def __init__(self, environment: dict[str, str], stack: ExitStack, folder: Path) -> None:
+        self.mark = uuid.uuid4().hex
+        self.cache = Path(environment["BEVPRIOR_CACHE"])
+        self._environment, self._stack, self._folder = environment, stack, folder
+        self._workers = 0
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        self._workers += 1
+        log = self._folder / f"worker-{self._workers}.log"
+        return start_worker(self._stack, {**self._environment, MARK: self.mark}, log)
+
+    def start_run(self) -> str:
+        arguments = ("deployment", "run", "bevprior/demo", "--params", json.dumps({"request": EXPERIMENT}))
+        before = {run["id"] for run in post(self._environment, "/flow_runs/filter", {})}
+        prefect(self._environment, *arguments)
+        (run,) = {str(run["id"]) for run in post(self._environment, "/flow_runs/filter", {})} - before
+        return run
+
+    def state_of(self, run: str) -> object:
+        return next(r["state_type"] for r in post(self._environment, "/flow_runs/filter", {}) if r["id"] == run)
+
+    def processes(self) -> dict[psutil.Process, str]:
+        """Those that live, with their command lines."""
+        found = {}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == self.mark:
+                    found[process] = " ".join(process.cmdline())
+        return found
+
+    def run_process(self, worker: subprocess.Popen[bytes]) -> psutil.Process:
+        """The worker's child in which the flow runs."""
+        (process,) = (p for p, command in self.processes().items() if p.ppid() == worker.pid and "prefect" in command)
+        return process
+
+    def ours(self) -> list[str]:
+        """What is left of a run whose process is dead."""
+        return [command for command in self.processes().values() if "prefect" not in command]
+
+    def done(self, stage: str) -> dict[str, int]:
+        """Name and time stamp of every file that finished units of an unfinished artifact wrote."""
+        files: dict[str, int] = {}
+        for receipt in self.cache.glob(f"tmp/{stage}-*/done/*.json"):
+            folder = receipt.parents[1] / "data"
+            names = json.loads(receipt.read_bytes())["files"]
+            files |= {name: (folder / name).stat().st_mtime_ns for name in names}
+        return files
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("prefect")
+    with ExitStack() as stack:
+        yield Machine(start_server(folder, stack), stack, folder)
+
+
+def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    deadline_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.05)
+
+
+def times(machine: Machine, stage: str) -> dict[str, int]:
+    (artifact,) = (a for a in Store(machine.cache).artifacts() if a.stage == stage)
+    return {name: (artifact.path / name).stat().st_mtime_ns for name in artifact.manifest.files}
+
+
+def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine: Machine) -> None:
+    machine.start_worker()
+    machine.start_run()
+    until(lambda: machine.done("world"))
+    for process in machine.processes():  # the whole machine dies
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: not machine.processes())
+    assert not (machine.cache / "artifacts" / "world").exists(), "killed too late"
+    of_world = machine.done("world")
+
+    worker = machine.start_worker()
+    machine.start_run()
+    until(lambda: machine.done("teacher_labels"))
+    assert len(machine.ours()) >= 2, "no Dask worker to leave behind"
+    machine.run_process(worker).kill()  # this process alone
+    until(lambda: not machine.ours())
+    assert times(machine, "world").items() >= of_world.items(), "a scene that was there is written again"
+    of_labels = machine.done("teacher_labels")
+
+    machine.start_run()
+    until(lambda: list(machine.cache.glob("tmp/pretrain-*/data/*")))
+    assert len(machine.ours()) >= 2, "no training process to leave behind"
+    machine.run_process(worker).kill()
+    until(lambda: not machine.ours())
+    assert times(machine, "teacher_labels").items() >= of_labels.items(), "a shard that was there is labelled again"
+    assert not (machine.cache / "artifacts" / "pretrain").exists(), "killed too late"
+
+    last = machine.start_run()
+    until(lambda: machine.state_of(last) == "COMPLETED")
+    artifacts = {artifact.stage: artifact for artifact in Store(machine.cache).artifacts()}
+    assert set(artifacts) == {"world", "index", "teacher_labels", "geometry", "pretrain"}
+    attempts = {stage: a.manifest.provenance["cost"]["attempts"] for stage, a in artifacts.items()}
+    assert attempts == {"world": 2, "index": 1, "teacher_labels": 2, "geometry": 1, "pretrain": 2}
+    assert list((machine.cache / "tmp").iterdir()) == []
+    worker.send_signal(signal.SIGTERM)
+    until(lambda: not machine.processes())
