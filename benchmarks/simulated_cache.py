@@ -3,8 +3,8 @@
 python -m benchmarks.simulated_cache FOLDER TIMES
 
 Below FOLDER: `data`, as large as nuScenes trainval so many times (850 scenes, 34,149 keyframes, 204,894 images), and
-`cache`, in which the experiment `nuscenes` is finished with 3 seeds so many times, scored on 6,019 keyframes each. Every
-manifest, key, receipt and name is what our stages would write. Simulated are:
+`cache`, in which the experiment `nuscenes` is finished with 3 seeds so many times, scored on 6,019 keyframes each.
+Every manifest, key, receipt and name is what our stages would write. Simulated are:
 
 - data files: sparse, of a truthful size (docs/storage.md), so their digests in the manifests are invented;
 - the tables: sparse too, as long as trainval's (rows x bytes per row of a real keyframe's tables);
