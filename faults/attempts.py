@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from faults.forks import drop_capabilities, fork
 from faults.processes import Victim, end
 from faults.program import VARIABLE, Orders, watched
@@ -35,7 +37,7 @@ class Kill:
         trigger: from inside; None: from outside, `after_s` the start.
         after_s: with a trigger of the kind "after": so long after it told.
         victim: all processes of the group at once, or only the one that was started.
-        instead: what is done to it instead of a kill.
+        instead: what is done instead of a kill, while the process pauses.
     """
 
     trigger: Trigger | None = None
@@ -213,7 +215,7 @@ def _run(command: Command, orders: Orders, counts: Path) -> int:
 def _watch(pid: int, kill: Kill | None, listener: int) -> int:
     """Waits for a process, and kills it when it is time; its exit status."""
     from_outside = kill is not None and kill.trigger is None
-    told = kill is not None and kill.trigger is not None and kill.trigger.how == "after"
+    told = kill is not None and kill.trigger is not None and kill.trigger.how in ("after", "pause")
     process = os.pidfd_open(pid)
     try:
         waiting = [process, listener] if told else [process]
@@ -224,7 +226,10 @@ def _watch(pid: int, kill: Kill | None, listener: int) -> int:
             if kill.instead is None:
                 end(pid, kill.victim)
             else:
+                while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+                    time.sleep(0.001)
                 kill.instead()
+                os.kill(pid, signal.SIGCONT)
                 select.select([process], [], [], TIMEOUT_S)
         elif not ready:
             end(pid, "machine")

@@ -91,7 +91,7 @@ class Harness:
             trial(self._row(name, title))
 
     def _full(self, row: Row, command: Command, free: float) -> None:
-        with self._mounted(int(self._size * 1.1 * free) + (64 << 10)):
+        with self._mounted(int(self._size * free) + (64 << 10)):
             self._met_and_mended(row, command, "disk full", lambda: self._mount_again("size=1g"))
 
     def _full_gc(self, row: Row, command: Command) -> None:
@@ -122,11 +122,11 @@ class Harness:
 
     def _half_way(self, command: Command, instead: Callable[[], None]) -> Kill:
         """Prepares the disk for a command; the fault comes when some of the work is done."""
-        kinds = {"run": ("unit file", 60), "push": ("copied file", 60), "gc": (DISCARD, 2)}
+        kinds = {"run": ("unit file", 60), "push": ("copied file", 60), "gc": (DISCARD, 5)}
         kind, number = kinds[command.arguments[0]]
         if command.arguments[0] == "gc":
             self._fill_cache()
-        return Kill(Trigger("", kind, number, "after"), instead=instead)
+        return Kill(Trigger("", kind, number, "pause"), instead=instead)
 
     def _fill_cache(self) -> None:
         self._whole.copy(self._disk / "cache", self._whole.artifacts, linked=False)

@@ -26,7 +26,7 @@ KINDS = {
 
 PUBLISH, DISCARD, REMOVAL, BUCKET = "publishing rename", "discarding rename", "removal", "object in a bucket"
 ALL_KINDS = (*KINDS, PUBLISH, DISCARD, REMOVAL, BUCKET)
-How = Literal["before", "after", "worker"]
+How = Literal["before", "after", "worker", "pause"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Trigger:
         kind: one of `ALL_KINDS`.
         number: counts the calls of that kind, from 1 on.
         how: "before": this process ends its whole group before the call. "after": it tells who watches, and goes on,
-            to be killed some instants later. "worker": it ends itself alone.
+            to be killed some instants later. "worker": it ends itself alone. "pause": it tells, and stops until SIGCONT.
     """
 
     stage: str
@@ -53,7 +53,7 @@ class Watch:
     Args:
         roots: absolute paths of caches.
         trigger: None only counts.
-        notify: a named pipe, for "after".
+        notify: a named pipe, for "after" and "pause".
     """
 
     def __init__(self, roots: list[str], trigger: Trigger | None, notify: str) -> None:
@@ -84,6 +84,8 @@ class Watch:
             descriptor = os.open(self._notify, os.O_WRONLY)
             os.write(descriptor, b"!")
             os.close(descriptor)
+            if wanted.how == "pause":
+                os.kill(os.getpid(), signal.SIGSTOP)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
