@@ -29,14 +29,21 @@ TARGETS = ("plan", "ls", "gc --dry-run")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one command: seconds, and MB of the largest resident set of its process."""
+    """Of one command.
+
+    Attributes:
+        wall_s: seconds from its start to its end.
+        cpu_s: of the processor, which other programs on the machine change less.
+        peak_mb: largest resident set of its process, in MB.
+    """
 
     wall_s: Spread
+    cpu_s: Spread
     peak_mb: Spread
 
 
-def run(arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one command.
+def run(arguments: Sequence[str]) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak memory in MB of one command.
 
     The kernel counts the memory of whoever starts a process as that process's own, until it has replaced its image:
     so this program imports little and builds the caches in another process.
@@ -49,7 +56,7 @@ def run(arguments: Sequence[str]) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
-    return wall_s, usage.ru_maxrss * 1024 / 1e6
+    return wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
 
 
 def commands(folder: Path, times: int) -> dict[str, list[str]]:
@@ -72,7 +79,7 @@ def commands(folder: Path, times: int) -> dict[str, list[str]]:
 def measure(folder: Path, times: int, repetitions: int) -> dict[str, Cost]:
     """The cost of each command; the first round, which warms the page cache, does not count."""
     lines = commands(folder, times)
-    found: dict[str, list[tuple[float, float]]] = {title: [] for title in lines}
+    found: dict[str, list[tuple[float, float, float]]] = {title: [] for title in lines}
     with tqdm(total=(1 + repetitions) * len(lines), desc=f"commands, x {times}", unit="command") as bar:
         for repetition in range(1 + repetitions):
             for title, line in lines.items():
@@ -93,17 +100,20 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp(prefix="bevprior-scale-", dir=arguments.folder))
     costs: dict[int, dict[str, Cost]] = {}
     try:
-        for times in (1, arguments.times):
+        for times, repetitions in ((1, arguments.repetitions), (arguments.times, max(1, arguments.repetitions // 2))):
             folder = scratch / f"x{times}"
             subprocess.run([sys.executable, "-m", "benchmarks.simulated_cache", str(folder), str(times)], check=True)
-            costs[times] = measure(folder, times, arguments.repetitions)
+            costs[times] = measure(folder, times, repetitions)
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     one, many = costs.values()
-    table = Table("command", "s", "MB", f"s, x {arguments.times}", f"MB, x {arguments.times}", "times the time")
+    columns = [f"{what}{size}" for size in ("", f", x {arguments.times}") for what in ("s", "CPU s", "MB")]
+    table = Table("command", *columns, "times the time")
     for title, cost in one.items():
-        figures = [text for c in (cost, many[title]) for text in (c.wall_s.text(), f"{c.peak_mb.median:,.0f}")]
+        figures = []
+        for c in (cost, many[title]):
+            figures += [c.wall_s.text(), f"{c.cpu_s.median:,.2f}", f"{c.peak_mb.median:,.0f}"]
         table.add_row(title, *figures, f"{many[title].wall_s.median / cost.wall_s.median:.1f}")
     met = {
         title: one[title].wall_s.median <= LIMIT_S

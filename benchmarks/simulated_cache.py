@@ -70,11 +70,14 @@ FRAME_BYTES = {  # of a keyframe, in each array
 }
 PLAIN_FILES = {
     "index": {"index.npz": 800 * SAMPLES, "problems.json": 300},
+    "ground": {"ground.npz": 130 * SAMPLES},
     "pretrain": {"model.safetensors": 190e6, "model.json": 900, "history.jsonl": 40e3},
     "finetune": {"model.safetensors": 180e6, "model.json": 900, "history.jsonl": 40e3},
     "evaluate": {"scores.json": 4e3},
     "report": {"index.html": 3e6, "summary.json": 8e3},
 }
+PER_FRAME = ("index", "ground")
+"""Of these stages, files grow with the data set."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ def _write_files(
             files[path] = FileEntry(size, hashlib.sha256(f"{known.spec.key} {path}".encode()).hexdigest(), unit)
             units.add(unit)
     for name, size in PLAIN_FILES.get(stage, {}).items():
-        size = int(size) * (simulation.times if stage == "index" else 1)
+        size = int(size) * (simulation.times if stage in PER_FRAME else 1)
         _sparse(data / name, size)
         files[name] = FileEntry(size, hashlib.sha256(f"{known.spec.key} {name}".encode()).hexdigest())
     return files, sorted(units)
