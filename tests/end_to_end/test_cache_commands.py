@@ -115,7 +115,7 @@ def test_plan_ls_show(program: Program, answer: Callable[..., Any], whole: Path,
         assert row["state"] == "cached"
         assert row["bytes"] > 0
         assert (Path(row["path"]) / "manifest.json").is_file()
-    assert "5 artifacts" in program("ls", cache=whole).stdout.splitlines()[-1]
+    assert f"{len(STAGES)} artifacts" in program("ls", cache=whole).stdout.splitlines()[-1]
     shown = answer("show", rows[0]["key"][:9], cache=whole)
     assert shown.keys() >= ROW
     assert shown["manifest"]["output_digest"] == rows[0]["output_digest"]
@@ -135,7 +135,7 @@ def test_diff_du_verify_on_a_whole_cache(program: Program, answer: Callable[...,
     )
     assert "world" in program("du", cache=whole).stdout
     assert answer("verify", "--full", cache=whole) == []
-    assert "5 artifacts, 0 damages" in program("verify", cache=whole).stdout
+    assert f"{len(STAGES)} artifacts, 0 damages" in program("verify", cache=whole).stdout
     assert "none is damaged" in program("repair", cache=whole).stdout
     assert answer("repair", cache=whole) == []
 
@@ -150,7 +150,7 @@ def test_pins_and_collection(program: Program, answer: Callable[..., Any], cache
     assert (verdict["removed"], verdict["kept"]) == (False, 2), "the pin and its world"
     assert {item["stage"] for item in verdict["garbage"]} - {""} == {*STAGES} - {"world", "index"}
     assert "would be removed (--yes does it)" in program(*everything, "--dry-run", cache=cache).stdout
-    assert len(Store(cache).artifacts()) == 5
+    assert len(Store(cache).artifacts()) == len(STAGES)
     assert "removed" in program(*everything, "--yes", cache=cache).stdout
     assert sorted(a.stage for a in Store(cache).artifacts()) == ["index", "world"]
     assert answer("unpin", "base", cache=cache) == {"unpinned": "base"}
@@ -415,5 +415,5 @@ def test_a_whole_run_in_a_bucket_from_two_machines(
         told = program("repair", "--cache", where, cache=tmp_path)
         assert "a damaged copy on this machine is removed" in told.stdout
         assert not copy.exists()
-        assert "3 artifacts" in program("pull", where, cache=tmp_path / "local").stdout
+        assert f"{len(first)} artifacts" in program("pull", where, cache=tmp_path / "local").stdout
         assert answer("verify", "--full", cache=tmp_path / "local") == []
