@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Container
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -135,7 +136,8 @@ def _end_workers(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     for worker in workers:
         if worker.is_alive() and worker.pid is not None:
-            os.kill(worker.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):  # it may end at any moment, and the pool may be the one that sees it
+                os.kill(worker.pid, signal.SIGINT)
     for worker in workers:
         worker.join(GRACE_S)
         if worker.is_alive():

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
@@ -15,7 +17,7 @@ from rich.console import Console
 
 from cache.store import Store
 from pipeline.inline import run_inline
-from pipeline.parallel import _ready
+from pipeline.parallel import _end_workers, _ready
 from pipeline.plan import Plan, Step
 from scene.errors import InputError
 from stages.stage import Runtime
@@ -84,6 +86,16 @@ def test_a_worker_killed_from_outside_is_one_clear_line(
     assert run_inline(diamond(toy), store, TWO, SILENT)[-1].built
 
 
+def test_a_worker_that_is_gone_before_it_is_told_to_end_is_no_error() -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    ended = []
+    worker = SimpleNamespace(pid=done.pid, is_alive=lambda: True, join=lambda _: None, kill=lambda: ended.append(1))
+    pool = SimpleNamespace(_processes={done.pid: worker}, shutdown=lambda **_: None)
+    _end_workers(cast(ProcessPoolExecutor, pool))
+    assert ended == [1]
+
+
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     started = tmp_path / "started"
     program = f"""
@@ -93,7 +105,7 @@ from pathlib import Path
 from rich.console import Console
 from cache.store import Store
 from pipeline.inline import run_inline
-from pipeline.parallel import _ready
+from pipeline.parallel import _end_workers, _ready
 from pipeline.plan import Plan, Step
 from scene.settings import Settings
 from stages.stage import Runtime, Stage
