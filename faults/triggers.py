@@ -38,7 +38,7 @@ class Trigger:
         kind: one of `ALL_KINDS`.
         number: counts the calls of that kind, from 1 on.
         how: "before": this process ends its whole group before the call. "after": it tells who watches, and goes on,
-            to be killed some instants later. "worker": it ends itself alone. "pause": it tells, and stops until SIGCONT.
+            to be killed some instants later. "worker": it ends itself alone. "pause": it tells, and stops.
     """
 
     stage: str
