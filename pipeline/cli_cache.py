@@ -83,16 +83,24 @@ def repair(
     copies = [entry for entry in entries if store.mend_copy(entry)]
     for entry in copies:
         typer.echo(f"{entry.stage} {entry.key[:12]}: a damaged copy on this machine is removed", err=as_json)
-    done = []
+    done, failed = [], []
     jobs = [partial(finish, store, manifest, Runtime(), data) for manifest in begun.values()]
     jobs += [partial(make_whole, store, entry, damages, Runtime(), data) for entry, damages in found.items()]
     for job in jobs:
-        done.append(r := job())
+        try:
+            done.append(r := job())
+        except InputError as error:  # what does not need this one can still be mended
+            failed.append(error)
+            continue
         if not as_json:
             same = "as before" if r.same_content else "NOT as before: what was made from it is out of date"
             typer.echo(f"repaired {r.stage} {r.key[:12]}: {r.units_kept} of {r.units} units kept, content {same}")
     none = f"{counted(len(entries), 'artifact')}, none is damaged"
-    answer(done, as_json, lambda: None if done or copies else typer.echo(none))
+    answer(done, as_json, lambda: None if done or copies or failed else typer.echo(none))
+    for error in failed[:-1]:
+        typer.echo(f"bevprior: {error}", err=True)
+    if failed:
+        raise failed[-1]
     if not all(r.same_content for r in done):
         raise typer.Exit(EXIT_DAMAGED)
 

@@ -296,6 +296,19 @@ def test_a_repair_that_was_killed_goes_on(answer: Callable[..., Any], cache: Pat
     assert answer("verify", "--full", cache=cache) == []
 
 
+def test_what_cannot_be_repaired_keeps_nothing_else_from_it(program: Program, cache: Path) -> None:
+    geometry, labels, ground = (path_of(cache, stage) for stage in ("geometry", "bev_labels", "ground"))
+    for folder, stage in ((geometry, "geometry"), (labels, "bev_labels")):
+        flip(chunk_of(folder, stage))
+    program("rm", ground.name, cache=cache)
+    done = program("repair", cache=cache, status=2)
+    one_line(done, "is gone")
+    assert f"repaired bev_labels {labels.name[:12]}" in done.stdout
+    store = Store(cache)
+    entries = [Entry(artifact.stage, artifact.key) for artifact in store.artifacts()]
+    assert {damage.stage for damage in verify(store, entries, full=True)} == {"geometry"}
+
+
 def test_what_cannot_be_repaired_is_one_line_and_stays_as_it_is(program: Program, cache: Path) -> None:
     geometry, index = path_of(cache, "geometry"), path_of(cache, "index")
     flip(chunk_of(geometry, "geometry"))

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from cache.store import Store
+from tests.end_to_end.program import BEVPRIOR, environment
 from tests.pipeline.prefect_processes import post, prefect, start_server, start_worker
 
 pytestmark = pytest.mark.timeout(300)
@@ -100,6 +101,14 @@ def times(machine: Machine, stage: str) -> dict[str, int]:
     return {name: (artifact.path / name).stat().st_mtime_ns for name in artifact.manifest.files}
 
 
+def undisturbed(cache: Path) -> dict[str, str]:
+    """Output digests of the same run without Prefect and without a kill."""
+    settings = [part for override in OVERRIDES for part in ("--set", override)]
+    command = [BEVPRIOR, "run", "smoke", "--until", "pretrain", *settings]
+    subprocess.run(command, env=environment(cache), capture_output=True, check=True)
+    return {artifact.stage: artifact.output_digest for artifact in Store(cache).artifacts()}
+
+
 def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine: Machine) -> None:
     machine.start_worker()
     machine.start_run()
@@ -135,5 +144,6 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
     attempts = {stage: a.manifest.provenance["cost"]["attempts"] for stage, a in artifacts.items()}
     assert attempts == {"world": 2, "index": 1, "teacher_labels": 2, "ground": 1, "geometry": 1, "pretrain": 2}
     assert list((machine.cache / "tmp").iterdir()) == []
+    assert {stage: a.output_digest for stage, a in artifacts.items()} == undisturbed(machine.cache.parent / "another")
     worker.send_signal(signal.SIGTERM)
     until(lambda: not machine.processes())
