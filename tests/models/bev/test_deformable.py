@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers.models.deformable_detr.modeling_deformable_detr import MultiScaleDeformableAttention
 
-from models.bev.deformable import SamplingHead, deformable_sample, softmax_over_samples
+from models.bev.deformable import SamplingHead, deformable_sample, sample_by_grid, softmax_over_samples
 
 
 def inputs(dtype: torch.dtype = torch.float32) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
@@ -30,6 +30,31 @@ def test_gradient_is_that_of_finite_differences() -> None:
         lambda fine, coarse, where, weight: deformable_sample([fine, coarse], where, weight),
         (*values, locations, weights),
     )
+
+
+def gradients(sample, dtype, threads=1):
+    values, *others = inputs(torch.float64)
+    tensors = [tensor.to(dtype).requires_grad_() for tensor in (*values, *others)]
+    *values, locations, weights = tensors
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        out = sample(values, locations, weights)
+        (out * torch.linspace(-1, 2, out.numel(), dtype=dtype).view_as(out)).sum().backward()
+    finally:
+        torch.set_num_threads(before)
+    return [out.detach(), *(tensor.grad for tensor in tensors)]
+
+
+def test_on_a_cpu_one_pass_gives_what_pytorch_s_operations_give() -> None:
+    exact = gradients(sample_by_grid, torch.float64)
+    for found, expected in zip(gradients(deformable_sample, torch.float32), exact, strict=True):
+        torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_threads_change_no_bit() -> None:
+    one, two = (gradients(deformable_sample, torch.float32, threads) for threads in (1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_location_of_a_cell_centre_reads_that_cell() -> None:
