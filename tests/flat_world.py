@@ -9,7 +9,7 @@ from cache.arrays import ArraySpec, create_arrays
 from cache.keys import KeySpec
 from cache.manifest import Artifact
 from cache.store import Store
-from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels
+from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels, LabelView
 from scene.camera import ground_from_pixel
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
@@ -78,28 +78,39 @@ def pose(x, y, yaw):
     return rigid(rotation_from_euler(0, 0, yaw), np.array([x, y, 0.0]))
 
 
-def frame(global_from_ego, with_labels=True):
+def image_labels(global_from_ego):
+    """Exact labels of one keyframe."""
+    homographies = ground_from_pixel(intrinsics(), inverse(ego_from_camera()))
+    classes = label_images(homographies, global_from_ego)
+    return ImageLabels(classes, np.ones(classes.shape, np.float32), homographies)
+
+
+def view(global_from_view, global_from_ego, frame=0):
+    """The labels of one keyframe for a sample at another."""
+    motion = inverse(global_from_ego) @ global_from_view
+    return LabelView(frame, lambda: image_labels(global_from_view), motion[np.ix_([0, 1, 3], [0, 1, 3])])
+
+
+def frame(global_from_ego):
     """One keyframe as a reader gives it; images are coloured by class."""
     camera_from_ego = inverse(ego_from_camera())
-    homographies = ground_from_pixel(intrinsics(), camera_from_ego)
-    classes = label_images(homographies, global_from_ego)
-    labels = ImageLabels(classes, np.ones(classes.shape, np.float32), homographies)
+    classes = image_labels(global_from_ego).class_id
     images = np.where((classes < 3)[..., None], COLOURS[np.minimum(classes, 2)], np.uint8(180))
     return FrameArrays(
         images=images,
         image_from_ego=intrinsics() @ camera_from_ego[:, :3],
         valid=np.ones(len(CAMERAS), np.bool_),
         seen=np.ones(GRID.shape, np.bool_),
-        labels=labels if with_labels else None,
     )
 
 
 def clip(global_from_previous, global_from_ego):
     return ClipArrays(
-        frames=(frame(global_from_previous, with_labels=False), frame(global_from_ego)),
+        frames=(frame(global_from_previous), frame(global_from_ego)),
         ego_from_previous=(inverse(global_from_ego) @ global_from_previous,),
         has_previous=(True,),
         bev_class=bev_class(global_from_ego),
+        views=(view(global_from_ego, global_from_ego),),
     )
 
 

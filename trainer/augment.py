@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels
+from models.objectives.frames import ClipArrays, FrameArrays
 from scene.errors import InputError
 from scene.grid import BevGrid
 from trainer.settings import AugmentSettings
@@ -61,6 +61,7 @@ def mirrored(clip: ClipArrays, cameras: NDArray[np.int64]) -> ClipArrays:
         ego_from_previous=tuple(MIRROR_4 @ motion @ MIRROR_4 for motion in clip.ego_from_previous),
         has_previous=clip.has_previous,
         bev_class=None if clip.bev_class is None else clip.bev_class[:, ::-1],
+        views=tuple(replace(view, ground_from_view=MIRROR_3 @ view.ground_from_view) for view in clip.views),
     )
 
 
@@ -71,17 +72,6 @@ def _mirrored_frame(frame: FrameArrays, cameras: NDArray[np.int64]) -> FrameArra
         image_from_ego=flip_image @ frame.image_from_ego[cameras] @ MIRROR_4,
         valid=frame.valid[cameras],
         seen=frame.seen[:, ::-1],
-        labels=None if frame.labels is None else _mirrored_labels(frame.labels, cameras),
-    )
-
-
-def _mirrored_labels(labels: ImageLabels, cameras: NDArray[np.int64]) -> ImageLabels:
-    # A mirror is its own inverse, so the same matrix turns pixels back before the homography.
-    flip_image = _image_mirror(labels.class_id.shape[2])
-    return ImageLabels(
-        class_id=labels.class_id[cameras, :, ::-1],
-        confidence=labels.confidence[cameras, :, ::-1],
-        ground_from_pixel=MIRROR_3 @ labels.ground_from_pixel[cameras] @ flip_image,
     )
 
 

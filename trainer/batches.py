@@ -96,12 +96,16 @@ class BatchMaker:
         return collate([c for c, _, _ in samples], filled, [f for _, _, f in samples])
 
     def _sample(self, frame: int, pool: Pool, random: np.random.Generator) -> tuple[ClipArrays, Targets, int]:
-        prepares = self.objective is not None and pool.prepared
-        needs_labels = self.objective is not None and prepares and "teacher_labels" in self.objective.needs
-        clip = self.reader.clip(frame, with_labels=needs_labels, with_bev=pool.labelled)
+        clip = self._clip(frame, pool.prepared, pool.labelled, random)
         clip = augmented(clip, list(self.reader.index.camera_names), self.augment, random)
-        targets = self.objective.prepare(clip, random) if self.objective is not None and prepares else {}
+        targets = self.objective.prepare(clip, random) if self.objective is not None and pool.prepared else {}
         return clip, targets, frame
+
+    def _clip(self, frame: int, prepared: bool, labelled: bool, random: np.random.Generator) -> ClipArrays:
+        views: Sequence[int] = ()
+        if self.objective is not None and prepared:
+            views = self.objective.choose_views(*self.reader.scene_around(frame), random)
+        return self.reader.clip(frame, views=views, with_bev=labelled)
 
     def calibration_samples(self, count: int) -> list[Targets]:
         """Targets of frames evenly spaced over the pools with an objective, not augmented; the same on every call."""
@@ -109,9 +113,11 @@ class BatchMaker:
             return []
         frames = np.concatenate([p.frames for p in self.pools if p.prepared])
         chosen = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
-        needs_labels = "teacher_labels" in self.objective.needs
-        clips = (self.reader.clip(int(f), with_labels=needs_labels, with_bev=False) for f in chosen)
-        return [self.objective.prepare(clip, np.random.default_rng([self.seed, i])) for i, clip in enumerate(clips)]
+        targets = []
+        for i, frame in enumerate(chosen):
+            random = np.random.default_rng([self.seed, i])
+            targets.append(self.objective.prepare(self._clip(int(frame), True, False, random), random))
+        return targets
 
 
 @lru_cache(maxsize=64)

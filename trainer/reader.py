@@ -1,24 +1,24 @@
 """Random access to the frames of a data set: artifacts and image files to arrays."""
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cache.reading import GroupReader
-from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels
+from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels, LabelView
+from models.objectives.memory import ByteCache
 from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.camera import resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
 from scene.labels import IGNORE, NEVER_WRITTEN, LabelSchema
+from scene.transform import inverse
 
 CACHE_BYTES = 1 << 30
 """How much of what was read stays in memory, our choice: the whole of a small data set."""
@@ -75,8 +75,13 @@ class FrameReader:
                 fix="give the stages one grid",
             )
 
-    def clip(self, frame: int, *, with_labels: bool, with_bev: bool) -> ClipArrays:
-        """The clip that ends at `frame`, with teacher labels of that frame and its BEV label where asked for.
+    def clip(self, frame: int, *, views: Sequence[int] = (), with_bev: bool = False) -> ClipArrays:
+        """The clip that ends at `frame`, and its BEV label where asked for.
+
+        Args:
+            frame: row of the dataset index.
+            views: keyframes of its scene, as offsets in time from it, whose teacher labels come along.
+            with_bev: whether the BEV label does.
 
         Raises:
             InputError: if an image cannot be read, or a label was never written.
@@ -90,22 +95,33 @@ class FrameReader:
             rows.insert(0, int(self.index.previous[row]) if has_previous else row)
             motions.insert(0, self._ego_from_previous[row] if has_previous else np.eye(4))
             exists.insert(0, has_previous)
-        frames = [self.frame(row) for row in rows[:-1]]
         return ClipArrays(
-            frames=(*frames, self.frame(frame, with_labels=with_labels)),
+            frames=tuple(self.frame(row) for row in rows),
             ego_from_previous=tuple(motions),
             has_previous=tuple(exists),
             bev_class=self.bev_class(frame) if with_bev else None,
+            views=tuple(self._view(frame, frame + offset) for offset in views),
         )
 
-    def frame(self, row: int, *, with_labels: bool = False) -> FrameArrays:
+    def scene_around(self, row: int) -> tuple[int, int]:
+        """How many keyframes its scene has before a keyframe, and after it."""
+        scene = self.index.frame_scene
+        first, end = np.searchsorted(scene, scene[row]), np.searchsorted(scene, scene[row], side="right")
+        return row - int(first), int(end) - 1 - row
+
+    def _view(self, row: int, seen_from: int) -> LabelView:
+        """Labels of a keyframe for the sample `row`; on the ground, ego frames differ by a motion in the plane."""
+        poses = self.index.global_from_ego
+        motion = np.eye(4) if row == seen_from else inverse(poses[row]) @ poses[seen_from]
+        return LabelView(seen_from, partial(self.image_labels, seen_from), motion[np.ix_([0, 1, 3], [0, 1, 3])])
+
+    def frame(self, row: int) -> FrameArrays:
         """One keyframe."""
         return FrameArrays(
             images=self._cache.get(("images", row), lambda: self._read_images(row)),
             image_from_ego=self._image_from_ego(row),
             valid=self.index.camera_valid[row],
             seen=self._cache.get(("seen", row), lambda: self.seen_by_camera(row).any(axis=0)),
-            labels=self.image_labels(row) if with_labels else None,
         )
 
     def camera_from_ego(self, row: int) -> NDArray[np.float64]:
@@ -172,31 +188,3 @@ class FrameReader:
         if self._layers is None:
             raise ValueError("the reader was made without BEV labels")
         return self.schema.classes_from_layers(self._layers.read(row))
-
-
-class ByteCache:
-    """Keeps what was read last, up to a number of bytes; thread-safe. Arrays in it must not be changed."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit, self._used = limit_bytes, 0
-        self._entries: OrderedDict[Any, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, read: Callable[[], Any]) -> Any:
-        """The value of `key`, read where it is not there. Two threads may both read; the results are the same."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key]
-        value = read()
-        with self._lock:
-            if key not in self._entries:
-                self._entries[key] = value
-                self._used += _size(value)
-            while self._used > self._limit and self._entries:
-                self._used -= _size(self._entries.popitem(last=False)[1])
-        return value
-
-
-def _size(value: Any) -> int:
-    return sum(part.nbytes for part in value) if isinstance(value, tuple) else int(value.nbytes)

@@ -77,6 +77,13 @@ class Objective(nn.Module, ABC):
     def build_heads(self, trunk: nn.Module) -> nn.ModuleDict:
         """New heads that fit `trunk` (a `models.bev.former.BevFormer`)."""
 
+    def choose_views(self, earlier: int, later: int, random: np.random.Generator) -> Sequence[int]:  # noqa: ARG002
+        """Which keyframes' teacher labels `prepare` wants, as offsets in time from the sample's own, that one first.
+
+        The scene has `earlier` keyframes before the sample's own and `later` ones after it.
+        """
+        return (0,) if "teacher_labels" in self.needs else ()
+
     @abstractmethod
     def prepare(self, clip: ClipArrays, random: np.random.Generator) -> Targets:
         """Targets of one sample as arrays of fixed shape. Runs in the data loader, beside the training step."""

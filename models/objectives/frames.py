@@ -1,5 +1,6 @@
 """One sample before it becomes tensors: what a data loader read, as numpy arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,21 @@ class ImageLabels:
 
 
 @dataclass(frozen=True, eq=False)
+class LabelView:
+    """The teacher labels of one keyframe, for a sample whose ground it shows: the sample's own or a neighbour.
+
+    Attributes:
+        frame: its row in the dataset index, by which work on its labels can be remembered.
+        read: gives the labels.
+        ground_from_view: maps (x, y, 1) on the ground of that keyframe's ego frame to the sample's (x, y, 1).
+    """
+
+    frame: int
+    read: Callable[[], ImageLabels]
+    ground_from_view: Float[Array, "3 3"]
+
+
+@dataclass(frozen=True, eq=False)
 class FrameArrays:
     """One keyframe, C cameras.
 
@@ -34,14 +50,12 @@ class FrameArrays:
         image_from_ego: maps ego points (x, y, z, 1) to (u d, v d, d) of `images`, see `models.bev.inputs`.
         valid: False where a camera is missing; its image is black.
         seen: BEV cells in the view of any camera.
-        labels: of the current frame, where the objective needs them.
     """
 
     images: UInt8[Array, "C h w 3"]
     image_from_ego: Float[Array, "C 3 4"]
     valid: Bool[Array, " C"]
     seen: Bool[Array, "X Y"]
-    labels: ImageLabels | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +67,14 @@ class ClipArrays:
         ego_from_previous: T transforms (4, 4); [t] maps the ego frame of frames[t] into that of frames[t + 1].
         has_previous: T flags; False where frames[t] stands for a frame that does not exist.
         bev_class: BEV label of the current frame, None where it has none.
+        views: teacher labels that show the current frame's ground, its own first; empty where nobody asked.
     """
 
     frames: tuple[FrameArrays, ...]
     ego_from_previous: tuple[NDArray[np.float64], ...]
     has_previous: tuple[bool, ...]
     bev_class: UInt8[Array, "X Y"] | None = None
+    views: tuple[LabelView, ...] = ()
 
     @property
     def current(self) -> FrameArrays:

@@ -49,8 +49,9 @@ def test_mirrored_cameras_see_the_mirrored_point_at_the_mirrored_pixel():
 
 def test_mirrored_labels_lie_on_the_mirrored_ground():
     flipped = mirrored(flat_world.clip(BEFORE, NOW), CAMERAS)
-    labels = flipped.current.labels
-    points_m, below = ground_points(labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
+    (view,) = flipped.views
+    labels = view.read()
+    points_m, below = ground_points(view.ground_from_view @ labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
     usable = below & (labels.class_id < 3)
     unmirrored = points_m[usable] * [1, -1]
     expected = flat_world.class_at(flat_world.to_global(unmirrored, NOW))
@@ -74,7 +75,7 @@ def test_photometric_changes_are_drawn_from_the_generator_and_touch_images_only(
     np.testing.assert_array_equal(first.current.images, second.current.images)
     assert (first.current.images != other.current.images).any()
     assert (first.current.images != clip.current.images).any()
-    assert first.current.labels is clip.current.labels
+    assert first.views is clip.views
     np.testing.assert_array_equal(first.bev_class, clip.bev_class)
 
 

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,17 +7,18 @@ from scene.errors import InputError
 from scene.transform import inverse
 from tests import flat_world
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
-from trainer.reader import ByteCache, FrameReader
+from trainer.reader import FrameReader
 
 
 def test_frame_is_what_was_written(reader):
-    frame = reader.frame(4, with_labels=True)
+    frame, labels = reader.frame(4), reader.image_labels(4)
     expected = flat_world.frame(reader.index.global_from_ego[4])
+    expected_labels = flat_world.image_labels(reader.index.global_from_ego[4])
     np.testing.assert_array_equal(frame.images, expected.images)
-    np.testing.assert_array_equal(frame.labels.class_id, expected.labels.class_id)
-    np.testing.assert_allclose(frame.labels.ground_from_pixel, expected.labels.ground_from_pixel, atol=1e-12)
+    np.testing.assert_array_equal(labels.class_id, expected_labels.class_id)
+    np.testing.assert_allclose(labels.ground_from_pixel, expected_labels.ground_from_pixel, atol=1e-12)
     np.testing.assert_allclose(frame.image_from_ego, expected.image_from_ego, atol=1e-9)
-    assert (frame.labels.confidence == 1).all()
+    assert (labels.confidence == 1).all()
     np.testing.assert_array_equal(reader.bev_class(4), flat_world.bev_class(reader.index.global_from_ego[4]))
 
 
@@ -36,20 +36,33 @@ def test_images_of_another_size_keep_looking_at_the_same_points(sources):
 
 def test_clip_has_the_frame_before_and_the_motion_since(sources):
     reader = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=2)
-    clip = reader.clip(5, with_labels=True, with_bev=False)
+    clip = reader.clip(5)
     assert clip.has_previous == (True, True)
     poses = reader.index.global_from_ego
     np.testing.assert_allclose(clip.ego_from_previous[1], inverse(poses[5]) @ poses[4], atol=1e-9)
     np.testing.assert_allclose(clip.ego_from_previous[0], inverse(poses[4]) @ poses[3], atol=1e-9)
     np.testing.assert_array_equal(clip.frames[0].images, reader.frame(3).images)
-    assert [f.labels is None for f in clip.frames] == [True, True, False]
     assert clip.bev_class is None
+    assert clip.views == ()
+
+
+def test_labels_of_other_keyframes_lie_where_they_are_on_the_ground_now(reader):
+    assert [reader.scene_around(row) for row in (3, 4, 5)] == [(0, 2), (1, 1), (2, 0)]
+    own, later = reader.clip(4, views=(0, 1)).views
+    assert (own.frame, later.frame) == (4, 5)
+    np.testing.assert_array_equal(own.ground_from_view, np.eye(3))
+    np.testing.assert_array_equal(later.read().class_id, reader.image_labels(5).class_id)
+    place = later.ground_from_view @ [3.0, -2.0, 1.0]
+    poses = reader.index.global_from_ego
+    np.testing.assert_allclose(
+        flat_world.to_global(place[:2], poses[4]), flat_world.to_global(np.array([3.0, -2.0]), poses[5]), atol=1e-9
+    )
 
 
 def test_first_frame_of_a_scene_has_no_past(sources):
     reader = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=2)
-    assert reader.clip(3, with_labels=False, with_bev=False).has_previous == (False, False)
-    second = reader.clip(4, with_labels=False, with_bev=False)
+    assert reader.clip(3).has_previous == (False, False)
+    second = reader.clip(4)
     assert second.has_previous == (False, True)
     np.testing.assert_array_equal(second.ego_from_previous[0], np.eye(4))
     np.testing.assert_array_equal(second.frames[0].images, second.frames[1].images)
@@ -59,10 +72,10 @@ def test_missing_camera_is_black_and_ignored(reader):
     valid = reader.index.camera_valid.copy()
     valid[2, 1] = False
     reader.index = replace(reader.index, camera_valid=valid)
-    frame = reader.frame(2, with_labels=True)
-    assert not frame.images[1].any()
-    assert (frame.labels.class_id[1] == 254).all()
-    assert (frame.labels.class_id[0] != 254).all()
+    labels = reader.image_labels(2)
+    assert not reader.frame(2).images[1].any()
+    assert (labels.class_id[1] == 254).all()
+    assert (labels.class_id[0] != 254).all()
 
 
 def test_unreadable_image_is_named(sources, tmp_path):
@@ -74,17 +87,3 @@ def test_unreadable_image_is_named(sources, tmp_path):
 def test_another_grid_is_refused(sources):
     with pytest.raises(InputError, match="not of the grid of 24 x 16 cells"):
         FrameReader(sources, IMAGE_HW_PX, GRID.coarser(2), SCHEMA, history=0)
-
-
-def test_cache_stays_below_its_limit_and_keeps_what_was_used_last():
-    cache, reads = ByteCache(100), []
-
-    def read(name, size=40):
-        return cache.get(name, lambda: reads.append(name) or SimpleNamespace(nbytes=size))
-
-    for name in "abacab":
-        read(name)
-    assert reads == ["a", "b", "c", "b"]
-    read("huge", 1000)
-    read("huge", 1000)
-    assert reads[-2:] == ["huge", "huge"], "what is larger than the limit is not kept"

@@ -27,12 +27,26 @@ class TemporalConfig(Settings):
     edge_cells: Annotated[int, Field(ge=0)] = 1
 
 
+class NeighbourConfig(Settings):
+    """Other keyframes of the scene whose labels show the same ground from nearer by, or past what hides it now.
+
+    Attributes:
+        count: how many are drawn anew for each sample; 0 leaves the sample's own alone.
+        reach: how many keyframes before and after they may be.
+    """
+
+    count: Annotated[int, Field(ge=0)] = 0
+    reach: Annotated[int, Field(ge=1)] = 8
+
+
 class ReprojectionConfig(ObjectiveConfig):
     """Cross-entropy of the BEV prediction against the teacher's classes, where each label pixel's ray meets the ground.
 
     Attributes:
         points_per_frame: ground pixels drawn per frame, in proportion to their weight.
         max_row_m: pixels whose row covers more ground than this along the ray are left out.
+        precise_row_m: pixels whose row covers more than this count by its square less, as measurements do whose error
+            grows with the row (inverse variance); 0 counts all rows alike.
         area_balance: weight pixels so that every BEV cell counts alike; False counts every pixel alike.
         confidence_power: exponent of the teacher's confidence in the weight; 0 ignores it.
         min_confidence: pixels below it are left out.
@@ -44,6 +58,7 @@ class ReprojectionConfig(ObjectiveConfig):
         fill_gaps: classes of striped paint by name, with the widest gap in metres between stripes: the map's labels
             cover stripes and gaps.
         wall_foot: whether a structure that stands on the road makes a boundary at its foot.
+        neighbours: see `NeighbourConfig`.
         temporal: see `TemporalConfig`.
     """
 
@@ -53,6 +68,7 @@ class ReprojectionConfig(ObjectiveConfig):
     name: Literal["reprojection"] = "reprojection"
     points_per_frame: Annotated[int, Field(ge=1)] = 8000
     max_row_m: Positive = 3.0
+    precise_row_m: NonNegative = 0.0
     area_balance: bool = True
     confidence_power: NonNegative = 1.0
     min_confidence: Fraction = 0.0
@@ -64,6 +80,7 @@ class ReprojectionConfig(ObjectiveConfig):
     widen: dict[str, Positive] = Field(default={"divider": 0.75})
     fill_gaps: dict[str, Positive] = Field(default={"crossing": 2.0})
     wall_foot: bool = False
+    neighbours: NeighbourConfig = NeighbourConfig()
     temporal: TemporalConfig = TemporalConfig()
 
     @model_validator(mode="after")

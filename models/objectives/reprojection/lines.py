@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 
 from models.objectives.frames import Array
-from scene.grid import BevGrid
 from scene.labels import STRUCTURE
 
 ImageSegments = NDArray[np.float32]
@@ -73,17 +72,22 @@ class ThickLines:
     """Where the ground lies within a given distance of some lines, rasterised finer than the BEV grid."""
 
     def __init__(
-        self, segments_m: NDArray[np.float64], grid: BevGrid, thickness_m: float, closes: bool = False
+        self,
+        segments_m: NDArray[np.float64],
+        bounds_m: tuple[NDArray[np.float64], NDArray[np.float64]],
+        thickness_m: float,
+        closes: bool = False,
     ) -> None:
         """Draws segments (N, 2, 2) and everything up to half of `thickness_m` beside them; our choice of raster.
+
+        `bounds_m`: the lower and the upper corner (2,) of the points that `cover` will be asked about.
 
         With `closes`, what was added is taken away again wherever it joined nothing (a morphological closing): gaps
         of up to `thickness_m` are filled, and the outline stays.
         """
         self._resolution_m = thickness_m / CELLS_PER_THICKNESS
-        # A margin, because a line beside the grid may reach into it.
-        lower = np.array([grid.x_range_m[0], grid.y_range_m[0]]) - thickness_m
-        upper = np.array([grid.x_range_m[1], grid.y_range_m[1]]) + thickness_m
+        # A margin, because a line beside the points may reach among them.
+        lower, upper = bounds_m[0] - thickness_m, bounds_m[1] + thickness_m
         self._origin_m = lower
         num_x, num_y = np.ceil((upper - lower) / self._resolution_m).astype(int)
         near = (np.abs(segments_m - (lower + upper) / 2) < (upper - lower) / 2).all(axis=(1, 2))
@@ -99,7 +103,7 @@ class ThickLines:
             self._covered = to_outside > CELLS_PER_THICKNESS / 2
 
     def cover(self, points_m: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether ground points (P, 2) on the grid lie on a line."""
+        """Whether ground points (P, 2) within the bounds lie on a line."""
         cells = ((points_m - self._origin_m) / self._resolution_m).astype(np.int64)
         limits = np.array(self._covered.shape) - 1
         x, y = np.clip(cells, 0, limits).T

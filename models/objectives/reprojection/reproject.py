@@ -1,5 +1,7 @@
 """Which ground points lie on the grid, and the BEV prediction there."""
 
+from typing import Any
+
 import numpy as np
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -19,12 +21,17 @@ def row_length_m(points_m: Float[Array, "C H W 2"]) -> Float[Array, "C H W"]:
     return np.concatenate([length, length[:, -1:]], axis=1)
 
 
-def inside_grid(points_m: NDArray[np.float64], grid: BevGrid) -> NDArray[np.bool_]:
+def inside_grid(points_m: NDArray[np.floating[Any]], grid: BevGrid) -> NDArray[np.bool_]:
     """Whether ground points (..., 2) lie on the grid; NaN does not."""
     (x0, x1), (y0, y1) = grid.x_range_m, grid.y_range_m
     x, y = points_m[..., 0], points_m[..., 1]
     inside: NDArray[np.bool_] = (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
     return inside
+
+
+def grid_radius_m(grid: BevGrid) -> float:
+    """Distance of the grid's farthest corner from the ego frame's origin."""
+    return float(np.hypot(max(map(abs, grid.x_range_m)), max(map(abs, grid.y_range_m))))
 
 
 def sample_bev(

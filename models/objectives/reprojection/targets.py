@@ -1,21 +1,37 @@
-"""What the teacher's labels of one keyframe say about the ground: points with a class."""
+"""What the teacher's labels say about the ground: points with a class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from numpy.typing import NDArray
 
 from models.objectives.frames import Array, ImageLabels
 from models.objectives.reprojection.config import ReprojectionConfig
 from models.objectives.reprojection.lines import ThickLines, area_segments, border_segments, on_ground
-from models.objectives.reprojection.reproject import inside_grid, row_length_m
+from models.objectives.reprojection.reproject import grid_radius_m, inside_grid, row_length_m
 from scene.grid import BevGrid
 from scene.ground import ground_area_m2, ground_points
 from scene.labels import LabelSchema
 
 PAINT_WIDTH_M = 0.15
 """Width of painted lines, the usual one on roads."""
+
+
+class ViewPoints(NamedTuple):
+    """The N ground points of a keyframe's label pixels that say something, in its own ego frame.
+
+    Attributes:
+        points_m: x, y.
+        class_id: pseudo-classes.
+        weight: see `pixel_weights`.
+    """
+
+    points_m: Float[Array, "N 2"]
+    class_id: UInt8[Array, " N"]
+    weight: Float[Array, " N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,27 +49,42 @@ class GroundTargets:
     weight: Float[Array, " P"]
 
 
-def ground_targets(
-    labels: ImageLabels, schema: LabelSchema, grid: BevGrid, config: ReprojectionConfig, random: np.random.Generator
+def view_points(labels: ImageLabels, schema: LabelSchema, grid: BevGrid, config: ReprojectionConfig) -> ViewPoints:
+    """Classifies every ground point that a keyframe's labels show, as far away as the grid reaches.
+
+    A function of the labels alone: no random change of a sample has a part in it.
+    """
+    points_m, _ = ground_points(labels.ground_from_pixel, *labels.class_id.shape[1:])
+    weight = pixel_weights(labels, points_m, len(schema.classes), grid, config)
+    counted = weight > 0
+    chosen_m, class_id = points_m[counted], labels.class_id[counted]
+    if len(chosen_m):
+        for k, lines in _lines_by_class(labels, schema, chosen_m, config).items():
+            # The later class wins, as where map layers overlap.
+            class_id[lines.cover(chosen_m) & (class_id < k)] = k
+    return ViewPoints(chosen_m.astype(np.float32), class_id, weight[counted].astype(np.float32))
+
+
+def draw_targets(
+    views: Sequence[tuple[ViewPoints, Float[Array, "3 3"]]],
+    grid: BevGrid,
+    num_points: int,
+    random: np.random.Generator,
 ) -> GroundTargets:
-    """Draws `config.points_per_frame` label pixels in proportion to `pixel_weights` and classifies their ground points.
+    """Draws points of some views, each with its `ground_from_view`, in proportion to their weight.
 
     Drawing in proportion to the weight and counting each point alike has the expectation of a weighted mean over all
     pixels, with less noise than drawing alike and weighting afterwards.
     """
-    points_m, _ = ground_points(labels.ground_from_pixel, *labels.class_id.shape[1:])
-    weight = pixel_weights(labels, points_m, len(schema.classes), grid, config)
+    moved = [(points.points_m @ motion[:2, :2].T + motion[:2, 2]).astype(np.float32) for points, motion in views]
+    points_m = np.concatenate(moved)
+    weight = np.concatenate([points.weight for points, _ in views]) * inside_grid(points_m, grid)
     if not weight.any():
-        num_points = config.points_per_frame
         nowhere = np.zeros((num_points, 2), np.float32)
         return GroundTargets(nowhere, np.zeros(num_points, np.int64), np.zeros(num_points, np.float32))
-    drawn = draw_systematically(weight.reshape(-1), config.points_per_frame, random)
-    chosen_m = points_m.reshape(-1, 2)[drawn]
-    class_id = labels.class_id.reshape(-1)[drawn].astype(np.int64)
-    for k, lines in _lines_by_class(labels, schema, grid, config).items():
-        # The later class wins, as where map layers overlap.
-        class_id[lines.cover(chosen_m) & (class_id < k)] = k
-    return GroundTargets(chosen_m.astype(np.float32), class_id, np.ones(len(drawn), np.float32))
+    drawn = draw_systematically(weight.astype(np.float64), num_points, random)
+    class_id = np.concatenate([points.class_id for points, _ in views])
+    return GroundTargets(points_m[drawn], class_id[drawn].astype(np.int64), np.ones(num_points, np.float32))
 
 
 def pixel_weights(
@@ -63,18 +94,23 @@ def pixel_weights(
     grid: BevGrid,
     config: ReprojectionConfig,
 ) -> Float[Array, "C H W"]:
-    """How much each label pixel counts; 0 where it says nothing about the grid's ground.
+    """How much each label pixel counts; 0 where it says nothing about ground within reach of the grid.
 
     A pixel counts by the ground that it covers, at most as much as one BEV cell: a near cell, covered by many pixels,
     then weighs as much as a far one (docs/methods.md section 3, item 3). The whole is multiplied by a power of the
-    teacher's confidence. `points_m` are the pixels' ground points, NaN where there is none.
+    teacher's confidence, and by (precise_row_m / row) ** 2 where a row is coarser. `points_m` are the pixels' ground
+    points, NaN where there is none.
     """
-    usable = (labels.class_id < num_classes) & inside_grid(points_m, grid)
-    usable &= (row_length_m(points_m) <= config.max_row_m) & (labels.confidence >= config.min_confidence)
+    with np.errstate(invalid="ignore"):  # NaN above the horizon
+        usable = (labels.class_id < num_classes) & (np.hypot(points_m[..., 0], points_m[..., 1]) < grid_radius_m(grid))
+    row_m = row_length_m(points_m)
+    usable &= (row_m <= config.max_row_m) & (labels.confidence >= config.min_confidence)
     weight = usable.astype(np.float64)
     if config.area_balance:
         area_m2 = ground_area_m2(labels.ground_from_pixel, *points_m.shape[1:3])
         weight *= np.minimum(area_m2 / grid.resolution_m**2, 1)
+    if config.precise_row_m > 0:
+        weight[usable] *= np.minimum(config.precise_row_m / row_m[usable], 1) ** 2
     if config.confidence_power > 0:
         weight *= labels.confidence**config.confidence_power
     return weight
@@ -89,10 +125,10 @@ def draw_systematically(weight: NDArray[np.float64], num_points: int, random: np
 
 
 def _lines_by_class(
-    labels: ImageLabels, schema: LabelSchema, grid: BevGrid, config: ReprojectionConfig
+    labels: ImageLabels, schema: LabelSchema, points_m: NDArray[np.float64], config: ReprojectionConfig
 ) -> dict[int, ThickLines]:
     """What to draw on the ground for classes that are edges, thinner in paint than on the map, or striped; by id."""
-    lines = {}
+    lines, bounds = {}, (points_m.min(axis=0), points_m.max(axis=0))
     for k, bev_class in enumerate(schema.classes):
         if bev_class.edge_of:
             inner = np.zeros(256, np.bool_)
@@ -110,5 +146,5 @@ def _lines_by_class(
         else:
             continue
         ground = [on_ground(s, h) for s, h in zip(segments, labels.ground_from_pixel, strict=True)]
-        lines[k] = ThickLines(np.concatenate(ground), grid, thickness_m, closes=bev_class.name in config.fill_gaps)
+        lines[k] = ThickLines(np.concatenate(ground), bounds, thickness_m, closes=bev_class.name in config.fill_gaps)
     return lines

@@ -97,7 +97,7 @@ def _network(stage_run: StageRun) -> nn.Module:
 def _clips(reader: FrameReader, frames: NDArray[np.int64], batch_size: int) -> Iterator[list[ClipArrays]]:
     def read(start: int) -> list[ClipArrays]:
         chosen = frames[start : start + batch_size]
-        return [reader.clip(int(f), with_labels=False, with_bev=True) for f in chosen]
+        return [reader.clip(int(f), with_bev=True) for f in chosen]
 
     return ahead(read, range(0, len(frames), batch_size))
 

@@ -27,8 +27,10 @@ from trainer.process import Process
 from trainer.reader import FrameReader, Sources
 from trainer.subset import frames_of_fraction
 
+CALIBRATION_FRAMES = 24
+"""Frames from which the objective takes its statistics, our choice; stage `pretrain` has as many."""
 STATISTICS_FRAMES = 64
-"""Frames from which class weights (and the objective's statistics) are taken, our choice."""
+"""Frames from which class weights are taken, our choice."""
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
@@ -80,7 +82,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     for pool in maker.pools:
         process.share(pool.per_batch)
     if objective is not None:
-        objective.calibrate(maker.calibration_samples(STATISTICS_FRAMES))
+        objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
     learner.to(process.device)
     folder = Path(job.folder)
     optimiser = settings.optimiser

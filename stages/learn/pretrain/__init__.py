@@ -34,7 +34,7 @@ class PretrainSettings(Settings):
 
 STAGE = Stage(
     name="pretrain",
-    version=1,
+    version=2,
     settings=PretrainSettings,
     inputs=("index", "geometry"),
     entry="stages.learn.pretrain.run:run",

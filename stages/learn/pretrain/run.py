@@ -21,7 +21,7 @@ from trainer.network import describe, new_trunk
 from trainer.process import Process
 from trainer.reader import FrameReader, Sources
 
-CALIBRATION_FRAMES = 64
+CALIBRATION_FRAMES = 24
 """Frames from which an objective takes its statistics (class frequencies), our choice."""
 
 
@@ -37,29 +37,8 @@ def train(job: Job, process: Process) -> dict[str, Any]:
         InputError: if the split has no frames, the batch cannot be shared, or the training diverges.
     """
     settings = PretrainSettings.parse(job.settings)
-    check_flip(settings.grid, settings.augment)
     process.share(settings.optimiser.batch_size)
-    inputs = {role: Path(folder) for role, folder in job.inputs.items()}
-    sources = Sources(inputs["index"], inputs["geometry"], Path(job.data_root), inputs.get("teacher_labels"))
-    model = settings.model
-    reader = FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
-    frames = reader.index.frames_of_split(settings.split)
-    if len(frames) == 0:
-        raise InputError(f"no frame is in the split {settings.split!r}", where="dataset index", fix="check the splits")
-
-    trunk = new_trunk(model, settings.grid, settings.seed)
-    objective = build_objective(settings.objective, settings.label_schema, settings.grid)
-    learner = Learner(trunk, objective.build_heads(trunk), None, objective)
-    maker = BatchMaker(
-        reader=reader,
-        pools=(Pool(frames, settings.optimiser.batch_size, labelled=False, prepared=True),),
-        objective=objective,
-        augment=settings.augment,
-        seed=settings.seed,
-        rank=process.rank,
-        world_size=process.world_size,
-    )
-    objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
+    learner, maker = assemble(settings, job, process)
     learner.to(process.device)
     folder = Path(job.folder)
     history = Training(
@@ -74,11 +53,44 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     if process.is_first:
         save_history(folder, history)
         save_model(
-            folder, learner.weights(), describe(model, settings.grid, settings.label_schema, list(learner.heads))
+            folder,
+            learner.weights(),
+            describe(settings.model, settings.grid, settings.label_schema, list(learner.heads)),
         )
+    (pool,) = maker.pools
     return {
         "optimisation_steps": settings.optimiser.steps,
         "samples": settings.optimiser.steps * settings.optimiser.batch_size,
-        "scenes": len(np.unique(reader.index.frame_scene[frames])),
-        "frames": len(frames),
+        "scenes": len(np.unique(maker.reader.index.frame_scene[pool.frames])),
+        "frames": len(pool.frames),
     }
+
+
+def assemble(settings: PretrainSettings, job: Job, process: Process) -> tuple[Learner, BatchMaker]:
+    """What is trained, and what makes its batches.
+
+    Raises:
+        InputError: if the split has no frames, or the artifacts do not fit the settings.
+    """
+    check_flip(settings.grid, settings.augment)
+    inputs = {role: Path(folder) for role, folder in job.inputs.items()}
+    sources = Sources(inputs["index"], inputs["geometry"], Path(job.data_root), inputs.get("teacher_labels"))
+    model = settings.model
+    reader = FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
+    frames = reader.index.frames_of_split(settings.split)
+    if len(frames) == 0:
+        raise InputError(f"no frame is in the split {settings.split!r}", where="dataset index", fix="check the splits")
+    trunk = new_trunk(model, settings.grid, settings.seed)
+    objective = build_objective(settings.objective, settings.label_schema, settings.grid)
+    learner = Learner(trunk, objective.build_heads(trunk), None, objective)
+    maker = BatchMaker(
+        reader=reader,
+        pools=(Pool(frames, settings.optimiser.batch_size, labelled=False, prepared=True),),
+        objective=objective,
+        augment=settings.augment,
+        seed=settings.seed,
+        rank=process.rank,
+        world_size=process.world_size,
+    )
+    objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
+    return learner, maker

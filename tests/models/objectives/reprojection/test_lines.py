@@ -1,10 +1,9 @@
 import numpy as np
 
 from models.objectives.reprojection.lines import ThickLines, area_segments, border_segments, on_ground
-from scene.grid import BevGrid
 from scene.labels import IGNORE, STRUCTURE
 
-GRID = BevGrid(x_range_m=(-10.0, 10.0), y_range_m=(-5.0, 5.0), resolution_m=0.5)
+BOUNDS = (np.array([-10.0, -5.0]), np.array([10.0, 5.0]))
 INNER, OUTER = np.zeros(256, bool), np.zeros(256, bool)
 INNER[1], OUTER[0] = True, True
 
@@ -57,7 +56,7 @@ def test_segments_at_or_above_the_horizon_are_dropped():
 
 def test_lines_cover_half_their_thickness_on_each_side_without_holes():
     line = np.array([[[-8.0, -3.0], [8.0, 3.0]]])
-    lines = ThickLines(line, GRID, 0.75)
+    lines = ThickLines(line, BOUNDS, 0.75)
     direction = np.array([16.0, 6.0]) / np.hypot(16, 6)
     normal = np.array([-direction[1], direction[0]])
     along = np.linspace(-7, 7, 400)[:, None] * direction
@@ -70,14 +69,14 @@ def test_lines_cover_half_their_thickness_on_each_side_without_holes():
 
 
 def test_lines_off_the_grid_are_harmless():
-    lines = ThickLines(np.array([[[1e7, 0], [1e7, 1]], [[10.2, -3], [10.2, 3]]]), GRID, 0.75)
+    lines = ThickLines(np.array([[[1e7, 0], [1e7, 1]], [[10.2, -3], [10.2, 3]]]), BOUNDS, 0.75)
     assert lines.cover(np.array([[9.95, 0.5]])).all()
     assert not lines.cover(np.array([[0.0, 0.0]])).any()
 
 
 def test_closing_fills_gaps_and_keeps_the_outline():
     stripes = [[[x, -2.0], [x, 2.0]] for x in (-3.0, -2.2, -1.4, 4.0)]
-    closed = ThickLines(np.array(stripes), GRID, 1.4, closes=True)
+    closed = ThickLines(np.array(stripes), BOUNDS, 1.4, closes=True)
     inside = np.stack(np.meshgrid(np.linspace(-2.8, -1.6, 40), np.linspace(-1.2, 1.2, 20)), -1).reshape(-1, 2)
     assert closed.cover(inside).mean() > 0.98, "0.8 m between stripes is a gap"
     assert not closed.cover(inside - [1.6, 0]).any(), "the area does not grow"

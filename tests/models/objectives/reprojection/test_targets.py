@@ -5,7 +5,8 @@ import pytest
 
 from models.objectives.frames import ImageLabels
 from models.objectives.reprojection.config import ReprojectionConfig
-from models.objectives.reprojection.targets import draw_systematically, ground_targets, pixel_weights
+from models.objectives.reprojection.reproject import row_length_m
+from models.objectives.reprojection.targets import draw_systematically, draw_targets, pixel_weights, view_points
 from scene.camera import ground_from_pixel
 from scene.grid import BevGrid
 from scene.ground import ground_points
@@ -16,10 +17,14 @@ from tests import flat_world
 CONFIG = ReprojectionConfig(widen={}, fill_gaps={}, max_row_m=5.0)
 
 
+def ground_targets(labels, schema, config, grid=flat_world.GRID, seed=0):
+    points = view_points(labels, schema, grid, config)
+    return draw_targets([(points, np.eye(3))], grid, config.points_per_frame, np.random.default_rng(seed))
+
+
 def test_points_have_the_class_of_the_ground_they_lie_on():
     ego = flat_world.pose(3, 1, 0.4)
-    frame = flat_world.frame(ego)
-    targets = ground_targets(frame.labels, flat_world.SCHEMA, flat_world.GRID, CONFIG, np.random.default_rng(0))
+    targets = ground_targets(flat_world.image_labels(ego), flat_world.SCHEMA, CONFIG)
     expected = flat_world.class_at(flat_world.to_global(targets.points_m.astype(float), ego))
     assert (targets.class_id == expected).mean() > 0.999
     assert set(targets.class_id) == {0, 1, 2}
@@ -51,16 +56,27 @@ def test_every_cell_counts_alike_however_many_pixels_it_has():
 
 
 def test_a_pixel_never_counts_more_than_a_cell_and_coarse_rows_not_at_all():
-    frame = flat_world.frame(np.eye(4))
-    points_m, _ = ground_points(frame.labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
+    labels = flat_world.image_labels(np.eye(4))
+    points_m, _ = ground_points(labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
     grid = BevGrid(x_range_m=(-30.0, 30.0), y_range_m=(-15.0, 15.0), resolution_m=0.15)
-    weight = pixel_weights(frame.labels, points_m, 3, grid, CONFIG)
+    weight = pixel_weights(labels, points_m, 3, grid, CONFIG)
     assert weight.max() == 1
-    near = pixel_weights(frame.labels, points_m, 3, grid, CONFIG.model_copy(update={"max_row_m": 1.0}))
+    near = pixel_weights(labels, points_m, 3, grid, CONFIG.model_copy(update={"max_row_m": 1.0}))
     distance = np.linalg.norm(points_m, axis=-1)
     assert np.nanmax(distance[near > 0]) < 0.6 * np.nanmax(distance[weight > 0])
-    flat = pixel_weights(frame.labels, points_m, 3, grid, CONFIG.model_copy(update={"area_balance": False}))
+    flat = pixel_weights(labels, points_m, 3, grid, CONFIG.model_copy(update={"area_balance": False}))
     assert set(np.unique(flat)) == {0, 1}
+
+
+def test_coarse_rows_count_by_their_square_less():
+    labels = flat_world.image_labels(np.eye(4))
+    points_m, _ = ground_points(labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
+    plain = CONFIG.model_copy(update={"area_balance": False, "confidence_power": 0.0})
+    weight = pixel_weights(labels, points_m, 3, flat_world.GRID, plain.model_copy(update={"precise_row_m": 0.5}))
+    row_m = row_length_m(points_m)
+    counted = pixel_weights(labels, points_m, 3, flat_world.GRID, plain) > 0
+    assert (weight[counted & (row_m <= 0.5)] == 1).all()
+    np.testing.assert_allclose(weight[counted & (row_m > 0.5)], 0.25 / row_m[counted & (row_m > 0.5)] ** 2)
 
 
 def test_structure_and_ignored_pixels_say_nothing():
@@ -86,7 +102,7 @@ def test_confidence_scales_the_weight():
 def test_a_frame_without_ground_has_points_that_do_not_count():
     labels = looking_down()
     labels.class_id[:] = STRUCTURE
-    targets = ground_targets(labels, flat_world.SCHEMA, flat_world.GRID, CONFIG, np.random.default_rng(0))
+    targets = ground_targets(labels, flat_world.SCHEMA, CONFIG)
     assert targets.points_m.shape == (CONFIG.points_per_frame, 2)
     assert (targets.weight == 0).all()
     assert np.isfinite(targets.points_m).all()
@@ -113,17 +129,17 @@ ROAD_SCHEMA = LabelSchema(
 
 def straight_road(schema=ROAD_SCHEMA):
     """A road between y = -4 and y = 3 with a painted line at y = -0.3, seen by the rig."""
-    frame = flat_world.frame(np.eye(4))
-    points_m, below = ground_points(frame.labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
+    labels = flat_world.image_labels(np.eye(4))
+    points_m, below = ground_points(labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
     y = points_m[..., 1]
     classes = np.where((y > -4) & (y < 3), 1, 0)
     classes = np.where(np.abs(y + 0.3) < 0.075, 2, classes)
-    return replace(frame.labels, class_id=np.where(below, classes, STRUCTURE).astype(np.uint8))
+    return replace(labels, class_id=np.where(below, classes, STRUCTURE).astype(np.uint8))
 
 
 def test_boundary_is_where_road_meets_other_ground_as_thick_as_on_the_map():
     config = CONFIG.model_copy(update={"max_row_m": 1.0})
-    targets = ground_targets(straight_road(), ROAD_SCHEMA, flat_world.GRID, config, np.random.default_rng(0))
+    targets = ground_targets(straight_road(), ROAD_SCHEMA, config)
     x, y = targets.points_m.T
     near = np.abs(x) < 6
     offset = np.minimum(np.abs(y + 4), np.abs(y - 3))
@@ -135,12 +151,26 @@ def test_boundary_is_where_road_meets_other_ground_as_thick_as_on_the_map():
 
 def test_thin_paint_is_widened_to_the_thickness_of_the_map():
     config = CONFIG.model_copy(update={"max_row_m": 0.5, "widen": {"divider": 0.75}})
-    targets = ground_targets(straight_road(), ROAD_SCHEMA, flat_world.GRID, config, np.random.default_rng(0))
+    targets = ground_targets(straight_road(), ROAD_SCHEMA, config)
     x, y = targets.points_m.T
     near = np.hypot(x, y) < 6
     divider = targets.class_id == 2
     assert divider[near & (np.abs(y + 0.3) < 0.2)].mean() > 0.95
     assert not divider[np.abs(y + 0.3) > 0.55].any()
     thin = config.model_copy(update={"widen": {}})
-    plain = ground_targets(straight_road(), ROAD_SCHEMA, flat_world.GRID, thin, np.random.default_rng(0))
+    plain = ground_targets(straight_road(), ROAD_SCHEMA, thin)
     assert (plain.class_id == 2).sum() < 0.5 * divider.sum()
+
+
+def test_labels_of_a_neighbour_show_what_lies_behind_the_edge_of_sight():
+    """Two keyframes 5 m apart: the neighbour's points have the class of the ground where they lie now."""
+    before, now = flat_world.pose(-5, 0.5, 0.1), flat_world.pose(0, 0, 0)
+    config = CONFIG.model_copy(update={"max_row_m": 0.4})
+    views = []
+    for ego in (now, before):
+        view = flat_world.view(ego, now)
+        views.append((view_points(view.read(), flat_world.SCHEMA, flat_world.GRID, config), view.ground_from_view))
+    alone, both = (draw_targets(v, flat_world.GRID, 4000, np.random.default_rng(0)) for v in (views[:1], views))
+    expected = flat_world.class_at(flat_world.to_global(both.points_m.astype(float), now))
+    assert (both.class_id == expected).mean() > 0.999
+    assert both.points_m[:, 0].min() < alone.points_m[:, 0].min() - 4

@@ -17,7 +17,7 @@ def visibility(class_id):
 
 
 def labels():
-    return flat_world.frame(np.eye(4)).labels.class_id.copy()
+    return flat_world.image_labels(np.eye(4)).class_id
 
 
 def test_open_ground_is_seen_and_what_no_camera_has_in_view_is_outside():
