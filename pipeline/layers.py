@@ -87,15 +87,15 @@ def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def find_config(config: str) -> Path:
-    """The experiment file that a path or a bare name in `configs/experiments/` means."""
-    names = sorted(p.stem for p in (CONFIGS / "experiments").glob("*.yaml"))
-    for candidate in (Path(config), CONFIGS / "experiments" / f"{config}.yaml"):
+def find_config(config: str, kind: str = "experiments") -> Path:
+    """The file that a path or a bare name in `configs/<kind>/` means."""
+    names = sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml"))
+    for candidate in (Path(config), CONFIGS / kind / f"{config}.yaml"):
         if candidate.is_file():
             return candidate
     raise InputError(
-        f"no experiment {config!r}",
-        where=shown(CONFIGS / "experiments"),
+        f"no {kind.removesuffix('s').replace('studie', 'study')} {config!r}",
+        where=shown(CONFIGS / kind),
         fix=f"give a file or one of {', '.join(names)}",
     )
 

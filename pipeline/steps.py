@@ -1,6 +1,7 @@
 """From an experiment to its plan: which steps its goal needs, and the settings of each."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline.config import Experiment
@@ -11,6 +12,9 @@ from pipeline.table import STAGES, stage
 from scene.errors import InputError
 from scene.settings import Settings
 from stages.learn.report import Arm
+
+SHARED = ("pretrain", "finetune")
+"""Stages whose steps serve every arm that asks for the same; each arm and seed has an evaluation of its own."""
 
 
 def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = None) -> Plan:
@@ -52,16 +56,17 @@ def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
     """Trains and scores one arm with one seed; returns the name of the evaluating step."""
     model: dict[str, str] = {}
     if arm.pretrained:
-        model = {"model": draft.pretrained(seed)}
+        name = f"pretrain:{arm.name}:{seed}" if "pretrain" in arm.changes else f"pretrain:{seed}"
+        model = {"model": draft.add("pretrain", name, arm=arm, seed=seed)}
     if arm.label_fraction > 0:
         start = {"pretrain": model["model"]} if model else {}
         name = f"finetune:{arm.name}:{seed}"
         init = "pretrained" if arm.pretrained else "random"
         own: dict[str, Any] = {"seed": seed, "init": init, "label_fraction": arm.label_fraction}
-        if (objective := draft.experiment.pretrain.get("objective")) is not None:
+        if (objective := draft.section("pretrain", arm).get("objective")) is not None:
             own["kept_objective"] = objective
-        model = {"model": draft.add("finetune", name, start, **own)}
-    return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, seed=seed)
+        model = {"model": draft.add("finetune", name, start, arm, **own)}
+    return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, arm, seed=seed)
 
 
 class _Draft:
@@ -77,27 +82,38 @@ class _Draft:
         for name in STAGES:
             if values := self.experiment.section(name):
                 check_keys(stage(name).settings, values, self.layers, _location(name))
+        for i, arm in enumerate(self.experiment.arms):
+            for name, values in arm.changes.items():
+                check_keys(stage(name).settings, values, self.layers, ("arms", i, "changes", name))
+
+    def section(self, name: str, arm: Arm | None = None) -> dict[str, Any]:
+        """What the file says for a stage, with an arm's changes laid over it."""
+        changes = {} if arm is None else {str(stage): values for stage, values in arm.changes.items()}
+        return merge(self.experiment.section(name), changes.get(name, {}))
 
     def prepared(self, name: str) -> str:
         """The one step of a stage that every arm shares, added when it is first asked for."""
         return name if name in self.steps else self.add(name)
 
-    def pretrained(self, seed: int) -> str:
-        """The pretraining with one seed, shared by the arms that start from it."""
-        name = f"pretrain:{seed}"
-        return name if name in self.steps else self.add("pretrain", name, seed=seed)
-
-    def add(self, stage_name: str, name: str = "", inputs: Mapping[str, str] | None = None, **own: Any) -> str:
-        """Adds a step, after the shared steps that it needs, and returns its name.
+    def add(
+        self,
+        stage_name: str,
+        name: str = "",
+        inputs: Mapping[str, str] | None = None,
+        arm: Arm | None = None,
+        **own: Any,
+    ) -> str:
+        """Adds a step, after the shared steps that it needs, and returns its name, or that of one that does the same.
 
         Args:
             stage_name: the stage.
             name: of the step; the stage's name by default.
             inputs: names of the steps behind roles that no shared step fills.
+            arm: whose changes hold.
             own: values of this step alone for fields of the stage's settings.
         """
         described = stage(stage_name)
-        settings = self._settings(stage_name, own)
+        settings = self._settings(stage_name, arm, own)
         filled = dict(inputs or {})
         for role in roles(described, settings):
             plain = role.removesuffix("?")
@@ -112,6 +128,10 @@ class _Draft:
             data_root=None if world or not described.reads_data else self.experiment.data.root,
             data_step=self.prepared("world") if world and described.reads_data else None,
         )
+        same = replace(step, name="")
+        for other in self.steps.values():
+            if other.stage is described and described.name in SHARED and replace(other, name="") == same:
+                return other.name
         self.steps[step.name] = step
         return step.name
 
@@ -126,8 +146,8 @@ class _Draft:
             "teacher_labels": True,
         }.get(role, False)
 
-    def _settings(self, stage_name: str, own: Mapping[str, Any]) -> Settings:
-        model, section = stage(stage_name).settings, self.experiment.section(stage_name)
+    def _settings(self, stage_name: str, arm: Arm | None, own: Mapping[str, Any]) -> Settings:
+        model, section = stage(stage_name).settings, self.section(stage_name, arm)
         given = {name: value for name, value in {**self.shared, **own}.items() if name in model.model_fields}
         if twice := sorted(set(given) & set(section)):
             location = (*_location(stage_name), twice[0])

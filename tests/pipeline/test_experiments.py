@@ -9,6 +9,7 @@ from pipeline.config import load_experiment
 from pipeline.places import CONFIGS
 from pipeline.plan import Plan
 from pipeline.steps import plan_experiment
+from scene.errors import InputError
 
 SHIPPED = sorted(file.stem for file in (CONFIGS / "experiments").glob("*.yaml"))
 NEEDS_DATA = {"nuscenes", "keyframe"}
@@ -109,3 +110,24 @@ def test_a_folder_without_a_map_gets_no_bev_labels() -> None:
 def test_the_ground_is_looked_for_only_where_the_geometry_stands_on_it() -> None:
     assert "ground" in plan("smoke", until="geometry").stage_names
     assert plan("smoke", "geometry.ground=ego_plane", until="geometry").stage_names == ("world", "index", "geometry")
+
+
+def arm(name: str, changes: str = "{}", fraction: float = 0.0) -> str:
+    return f"{{name: {name}, title: x, label_fraction: {fraction}, pretrained: true, changes: {changes}}}"
+
+
+def test_an_arms_changes_hold_for_its_own_steps_and_what_is_alike_runs_once() -> None:
+    hot = "{pretrain: {optimiser: {learning_rate: 1.0e-2}}}"
+    arms = ", ".join([arm("plain"), arm("hot", hot), arm("hot-half", hot, 0.5), arm("other", "{evaluate: {every: 2}}")])
+    steps = {step.name: step for step in plan("smoke", f"arms=[{arms}]", "report={showcase: plain}")}
+    assert [name for name in steps if name.startswith("pretrain:")] == ["pretrain:0", "pretrain:hot:0"]
+    assert steps["pretrain:hot:0"].settings.optimiser.learning_rate == 1e-2  # type: ignore[attr-defined]
+    assert steps["finetune:hot-half:0"].inputs["pretrain"] == "pretrain:hot:0"
+    assert steps["evaluate:other:0"].inputs["model"] == "pretrain:0"
+    assert steps["evaluate:other:0"].settings.every == 2  # type: ignore[attr-defined]
+
+
+def test_an_unknown_key_in_an_arms_changes_is_named_with_its_place() -> None:
+    wrong = arm("hot", "{pretrain: {optimizer: {steps: 3}}}")
+    with pytest.raises(InputError, match=r"unknown key 'optimizer' \(--set arms, arms\.0\.changes\.pretrain"):
+        plan("smoke", f"arms=[{wrong}]")

@@ -1,9 +1,16 @@
 """The report: scores of every arm in one table, and pictures of a few frames, as one static HTML file."""
 
+from typing import Any, Literal
+
+from pydantic import Field
+
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from scene.settings import Settings
 from stages.stage import Stage
+
+Changes = dict[Literal["pretrain", "finetune", "evaluate"], dict[str, Any]]
+"""Settings by stage, to be laid over an experiment's."""
 
 
 class Arm(Settings):
@@ -14,12 +21,14 @@ class Arm(Settings):
         title: what the reader sees.
         label_fraction: share of the labelled scenes that it was fine-tuned on; 0 for none.
         pretrained: whether it started from pretraining.
+        changes: settings of its own for the stages pretrain, finetune and evaluate, laid over the experiment's.
     """
 
     name: str
     title: str
     label_fraction: float
     pretrained: bool
+    changes: Changes = Field(default={})
 
 
 class ReportSettings(Settings):

@@ -59,7 +59,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
 
 def findings(rows: list[Row]) -> list[str]:
     """What the table says, in sentences made of its own figures; differences are in percentage points (pp)."""
-    by_kind = {(row.arm.pretrained, row.arm.label_fraction): row for row in rows}
+    by_kind = {(row.arm.pretrained, row.arm.label_fraction): row for row in rows if not row.arm.changes}
     sentences = []
     full = by_kind.get((False, 1.0))
     untrained = by_kind.get((False, 0.0))

@@ -1,6 +1,6 @@
 """Stage `index`: the tables of a nuScenes-format data set, checked, as one compact typed index."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -9,7 +9,7 @@ from stages.stage import Stage
 
 NUSCENES_CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 
-Split = Literal["official", "dataset", "all_train"] | dict[Literal["train", "val", "test"], tuple[str, ...]]
+Split = Literal["official", "dataset", "all_train"] | dict[str, tuple[str, ...]]
 
 
 class IndexSettings(Settings):
@@ -21,6 +21,8 @@ class IndexSettings(Settings):
         split: which scenes are used, and for what. Scenes in no split are left out of the index.
             "official": the devkit's scene lists for `version`. "dataset": `splits.json` in the data root.
             "all_train": every scene, all as train. Or the lists of scene names themselves.
+        used_splits: which of the splits of `splits.json` are used; the embedded world's third one, "teacher", has
+            towns of its own on which settings can be chosen.
         skip_bad_frames: leave frames with problems out (and say so in problems.json) instead of stopping.
         check_images: "exists" looks at file sizes; "header" also reads the size in pixels and the end marker, which
             finds truncated JPEGs; "full" decodes every image.
@@ -29,6 +31,7 @@ class IndexSettings(Settings):
     version: str = Field("v1.0-trainval", pattern=r"^[\w.\-]+$")
     cameras: tuple[str, ...] = Field(NUSCENES_CAMERAS, min_length=1)
     split: Split = "official"
+    used_splits: Annotated[tuple[str, ...], Field(min_length=1)] = ("train", "val", "test")
     skip_bad_frames: bool = False
     check_images: Literal["exists", "header", "full"] = "header"
 

@@ -63,7 +63,7 @@ def index_data_set(
     tables_dir = locate_tables(data_root, settings.version)
     all_scenes = read_scenes(tables_dir, problems)
     names = {row["name"] for row in all_scenes.values()}
-    splits = split_of_scenes(settings.split, settings.version, data_root, names) if names else {}
+    splits = split_of_scenes(settings.split, settings.used_splits, settings.version, data_root, names) if names else {}
     num_bytes = sum(file.stat().st_size for table in COLUMNS if (file := tables_dir / f"{table}.json").is_file())
     with tqdm(total=num_bytes, unit="B", unit_scale=True, desc="index: tables", disable=not progress, delay=2) as bar:
         data = read_data_set(tables_dir, all_scenes, set(splits), settings.cameras, problems, bar.update)

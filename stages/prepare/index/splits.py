@@ -13,14 +13,15 @@ _OFFICIAL = {
     "v1.0-mini": {"train": "mini_train", "val": "mini_val"},
     "v1.0-test": {"test": "test"},
 }
-_USED = ("train", "val", "test")
 
 
-def split_of_scenes(split: Split, version: str, data_root: Path, known: set[str]) -> dict[str, str]:
+def split_of_scenes(
+    split: Split, used_splits: Sequence[str], version: str, data_root: Path, known: set[str]
+) -> dict[str, str]:
     """The split of each scene that is used, by scene name.
 
     Args:
-        split: see `IndexSettings.split`.
+        split, used_splits: see `IndexSettings`.
         known: names of the scenes in the data set.
 
     Raises:
@@ -33,12 +34,13 @@ def split_of_scenes(split: Split, version: str, data_root: Path, known: set[str]
     if split == "official":
         lists, where = _official(version), f"the devkit's lists for {version}"
     elif split == "dataset":
-        lists, where = _from_file(data_root / SPLITS_FILE), str(data_root / SPLITS_FILE)
+        where = str(data_root / SPLITS_FILE)
+        lists = {name: scenes for name, scenes in _from_file(data_root / SPLITS_FILE).items() if name in used_splits}
     else:
-        lists, where = {str(name): scenes for name, scenes in split.items()}, "index.split"
+        lists, where = split, "index.split"
     result: dict[str, str] = {}
-    for name in _USED:
-        for scene in lists.get(name, ()):
+    for name, scenes in lists.items():
+        for scene in scenes:
             if result.setdefault(scene, name) != name:
                 fix = "keep it in one of them"
                 raise InputError(f"scene {scene} is in both {result[scene]} and {name}", where=where, fix=fix)

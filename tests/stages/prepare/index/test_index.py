@@ -90,6 +90,14 @@ def test_the_data_sets_own_split(build, data_root):
     assert dict(zip(ours.scene_name, ours.scene_split, strict=True)) == {"scene-0001": "val", "scene-0002": "train"}
 
 
+def test_a_third_split_is_used_where_it_is_asked_for(build, data_root):
+    (data_root / "splits.json").write_text(json.dumps({"train": ["scene-0002"], "teacher": ["scene-0001"]}))
+    settings = INDEX_SETTINGS.model_copy(update={"split": "dataset"})
+    assert load(build(STAGE, settings)).scene_name.tolist() == ["scene-0002"]
+    ours = load(build(STAGE, settings.model_copy(update={"used_splits": ("train", "teacher")})))
+    assert dict(zip(ours.scene_name, ours.scene_split, strict=True)) == {"scene-0001": "teacher", "scene-0002": "train"}
+
+
 @pytest.mark.parametrize(
     ("split", "message"),
     [
