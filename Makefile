@@ -7,14 +7,13 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.stamp
 RUN = $(BIN)/bevprior run $(CONFIG) $(if $(DATA),--set data.root=$(abspath $(DATA))) $(foreach s,$(SET),--set $(s)) $(ARGS)
-CHECKED := cache models pipeline scene stages synthetic trainer
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
-	backbone look plan serve bench-reading bench-scale bench-overhead bench-verify faults races corruption disks clean
+	backbone reproduce reproduce-small look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +45,10 @@ geometry: $(READY)  ## cameras, ego-motion and visible ground of every frame
 	@$(RUN) --until geometry
 bev-labels: $(READY)  ## rasterise the map around every frame
 	@$(RUN) --until bev_labels
+reproduce: $(READY)  ## the whole study: half the labels, a third of the time? (a GPU, or days)
+	@$(BIN)/python -m study full $(ARGS)
+reproduce-small: $(READY)  ## the same study in small: under 45 minutes on two cores
+	@$(BIN)/python -m study small $(ARGS)
 look: $(READY)  ## pictures of the prepared data
 	@$(RUN) --until look
 pretrain: $(READY)  ## train on pseudo-labels alone
@@ -87,6 +90,10 @@ bench-overhead: $(READY)  ## what the store adds to writing label shards with pl
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
 bench-verify: $(READY)  ## GB/s of `verify --full` beside sha256sum
 	@$(BIN)/python -m benchmarks.verifying $(ARGS)
+bench-step: $(READY)  ## where the time of a training step goes
+	@$(BIN)/python -m benchmarks.training_step $(ARGS)
+bench-attention: $(READY)  ## deformable attention beside that of transformers
+	@$(BIN)/python -m benchmarks.attention $(ARGS)
 
 lock: $(READY)  ## write requirements.lock from what .venv holds
 	@$(BIN)/python scripts/lock.py && touch $(READY)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scene.camera import ground_from_pixel, resize_intrinsics
 from scene.frames import FrameIndex
@@ -28,26 +29,38 @@ def ground_errors_m(index: FrameIndex, world: Path, ground_from_ego: Matrix) -> 
         ground_from_ego: (F, 4, 4); the identity is the plane z = 0 of the recorded ego frames.
     """
     errors: dict[tuple[float, float], list[Matrix]] = {band: [] for band in BANDS_M}
-    for scene, name in enumerate(index.scene_name.tolist()):
+    for scene in range(len(index.scene_name)):
         frames = np.flatnonzero(index.frame_scene == scene)
-        with np.load(world / "truth" / f"{name}.npz") as truth:
-            order = [CAMERAS.index(channel) for channel in index.camera_names.tolist()]
-            true_global_from_ego = truth["global_from_ego"][:, order]
-        image_from_camera = resize_intrinsics(index.image_from_camera, index.image_wh_px, LABEL_HW_PX[::-1])[frames]
-        camera_from_global = inverse(index.global_from_ego_at_camera[frames] @ index.ego_from_camera[frames])
-        global_from_ground = index.global_from_ego[frames] @ inverse(ground_from_ego[frames])
-        found = ground_from_pixel(image_from_camera, camera_from_global @ global_from_ground[:, None])
-        true_camera_from_global = inverse(true_global_from_ego @ index.ego_from_camera[frames])
-        planar = np.stack([_planar(pose) for pose in index.global_from_ego[frames]])
-        expected = ground_from_pixel(image_from_camera, true_camera_from_global @ planar[:, None])
-        at, _ = ground_points(found, *LABEL_HW_PX)
-        true_at, _ = ground_points(expected, *LABEL_HW_PX)
+        at, _ = ground_points(homographies(index, frames, ground_from_ego), *LABEL_HW_PX)
+        true_at, _ = ground_points(true_homographies(index, scene, world), *LABEL_HW_PX)
         distance_m = np.linalg.norm(true_at, axis=-1)
         error_m = np.linalg.norm(at - true_at, axis=-1)
         for low, high in BANDS_M:
             chosen = error_m[(distance_m > low) & (distance_m < high)]
             errors[low, high].append(chosen[np.isfinite(chosen)])
     return {band: np.concatenate(parts) for band, parts in errors.items()}
+
+
+def homographies(index: FrameIndex, frames: NDArray[np.int64], ground_from_ego: Matrix) -> Matrix:
+    """`scene.camera.ground_from_pixel` (N, C, 3, 3) of N frames at `LABEL_HW_PX`, given the ground of all frames."""
+    camera_from_global = inverse(index.global_from_ego_at_camera[frames] @ index.ego_from_camera[frames])
+    global_from_ground = index.global_from_ego[frames] @ inverse(ground_from_ego[frames])
+    return ground_from_pixel(_intrinsics(index, frames), camera_from_global @ global_from_ground[:, None])
+
+
+def true_homographies(index: FrameIndex, scene: int, world: Path) -> Matrix:
+    """The same of all frames of a scene from the true poses, on the world's flat ground."""
+    frames = np.flatnonzero(index.frame_scene == scene)
+    with np.load(world / "truth" / f"{index.scene_name[scene]}.npz") as truth:
+        order = [CAMERAS.index(channel) for channel in index.camera_names.tolist()]
+        true_global_from_ego = truth["global_from_ego"][:, order]
+    true_camera_from_global = inverse(true_global_from_ego @ index.ego_from_camera[frames])
+    planar = np.stack([_planar(pose) for pose in index.global_from_ego[frames]])
+    return ground_from_pixel(_intrinsics(index, frames), true_camera_from_global @ planar[:, None])
+
+
+def _intrinsics(index: FrameIndex, frames: NDArray[np.int64]) -> Matrix:
+    return resize_intrinsics(index.image_from_camera, index.image_wh_px, LABEL_HW_PX[::-1])[frames]
 
 
 def _planar(global_from_ego: Matrix) -> Matrix:

@@ -43,7 +43,7 @@ def score_labels(
         frames = np.flatnonzero(index.frame_scene == scene)
         if not len(frames):
             continue
-        truth = _with_structure_last(exact_map[_exact(world, str(name))[:, columns]], len(names) - 1)
+        truth = _with_structure_last(exact_map[exact_semantics(world, str(name))[:, columns]], len(names) - 1)
         predicted = group["class_id"][int(frames[0]) : int(frames[-1]) + 1]
         if truth.shape != predicted.shape:
             raise InputError(
@@ -56,7 +56,12 @@ def score_labels(
     return {**dict(zip(names, iou.tolist(), strict=True)), "mean": float(np.nanmean(iou))}
 
 
-def _exact(world: Path, scene: str) -> NDArray[np.uint8]:
+def exact_semantics(world: Path, scene: str) -> NDArray[np.uint8]:
+    """Exact class ids (frames, cameras, height, width) of a scene, cameras in the order of `CAMERAS`.
+
+    Raises:
+        InputError: if the world keeps none.
+    """
     file = world / "truth" / f"{scene}.npz"
     if not file.is_file():
         raise InputError(

@@ -1,0 +1,104 @@
+"""What a study file may say."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat
+
+from pipeline.layers import find_config, read_layers
+from pipeline.places import CONFIGS
+from scene.errors import InputError
+from scene.settings import Settings, ValidationError
+from stages.learn.report import Changes
+
+Kind = Literal["scratch", "pretrained"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Setting(Settings):
+    """How many labels there are beside the unlabelled pool, which is every scene of the split `train`.
+
+    Attributes:
+        title: what the reader sees.
+        labelled: share of the pool's scenes that has labels: what "100 %" means here.
+        fractions: by kind, label fractions of the curve, of the labelled scenes; 0 is pretraining alone.
+        candidates: by kind, the settings that are tried; the one that scores best on the tuning towns is taken.
+        ablations: names of the study's ablations that are run here.
+        lengths: by kind, further lengths for the curve over time, as changes.
+    """
+
+    title: str
+    labelled: Annotated[float, Field(gt=0, le=1)]
+    fractions: dict[Kind, tuple[Fraction, ...]]
+    candidates: dict[Kind, dict[str, Changes]]
+    ablations: tuple[str, ...] = ()
+    lengths: dict[Kind, dict[str, Changes]] = Field(default={})
+
+
+class Goals(Settings):
+    """What is to be shown; see docs/study.md.
+
+    Attributes:
+        gain_pp: pretrained with half the labels, over from scratch with all, in percentage points, by setting.
+        time_ratio: total time of that arm over the baseline's.
+        unlabelled_ratio: mIoU without any label over from scratch with all, by setting.
+        few: the label fraction that should be no worse than all labels from scratch, by setting.
+        ground_ratio: reprojection ceiling on the ground found over that on the true ground.
+    """
+
+    gain_pp: dict[str, float]
+    time_ratio: PositiveFloat
+    unlabelled_ratio: dict[str, float]
+    few: dict[str, Fraction]
+    ground_ratio: PositiveFloat
+
+
+class Study(Settings):
+    """Everything that decides a study's result.
+
+    Attributes:
+        name: of the study, and of the folder of its report.
+        title: headline.
+        experiment: the experiment that every run is a variation of; its own arms are not used.
+        overrides: changes of that experiment, as `--set` takes them.
+        world_seeds: the whole study is repeated in each of these worlds; the first one's seed is the default.
+        seeds: of the trainings whose results are shown.
+        tuning_seeds: of the trainings among which is chosen.
+        tuning_split: the towns that choose; never those that are shown.
+        settings, ablations, goals: see there. An ablation is a change of the pretrained arm without labels.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    title: str
+    experiment: str
+    overrides: tuple[str, ...] = ()
+    world_seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[int, ...], Field(min_length=2)]
+    tuning_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    tuning_split: str = "teacher"
+    settings: dict[str, Setting]
+    ablations: dict[str, Changes] = Field(default={})
+    goals: Goals
+
+
+def load_study(config: str) -> Study:
+    """The study of a file, or of a bare name in `configs/studies/`.
+
+    Raises:
+        InputError: naming the first fault.
+    """
+    file = find_config(config, "studies")
+    try:
+        study = Study.parse(read_layers(file).merged())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{first['msg']}", where=f"{_shown(file)}, {place}", fix="see study/settings.py") from error
+    for name, setting in study.settings.items():
+        if unknown := sorted(set(setting.ablations) - set(study.ablations)):
+            raise InputError(f"no ablation {unknown[0]!r}", where=f"{_shown(file)}, settings.{name}.ablations")
+    return study
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(CONFIGS.parent)) if file.is_relative_to(CONFIGS.parent) else str(file)

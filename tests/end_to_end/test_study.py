@@ -1,0 +1,65 @@
+"""A whole study of two steps per training, from world to page."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.study.conftest import STUDY
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_study_runs_writes_what_it_found_and_trains_nothing_twice(small, tmp_path):
+    setting = {**STUDY["settings"]["B"], "labelled": 1.0}
+    setting["candidates"] = {
+        "scratch": {"one": {"finetune": {"from_random": {"steps": 2}}}},
+        "pretrained": {"one": {"pretrain": {"optimiser": {"steps": 2}}}},
+    }
+    overrides = [text for text in small[1:] if text != "--set"]
+    overrides += ["data.world.teacher.num_scenes=1", "index.used_splits=[train, val, teacher]"]
+    study = {**STUDY, "settings": {"B": setting}, "overrides": overrides}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "study", str(tmp_path / "study.yaml"), "--reports", str(tmp_path / "reports")]
+    environment = {**os.environ, "BEVPRIOR_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stderr
+    summary = json.loads((tmp_path / "reports/tiny/summary.json").read_text())
+    wanted = {
+        "setting",
+        "arm",
+        "label_fraction",
+        "labelled_scenes",
+        "unlabelled_scenes",
+        "seed",
+        "steps",
+        "wall_s",
+        "cpu_s",
+    }
+    wanted |= {"peak_memory_bytes", "miou", "per_class", "per_distance", "per_visibility"}
+    assert all(wanted <= run.keys() for run in summary["runs"])
+    found = sorted((run["part"], run["arm"], run["label_fraction"], run["seed"]) for run in summary["runs"])
+    curve = [("curve", "pretrained", fraction) for fraction in (0.0, 0.5, 1.0)]
+    curve += [("curve", "scratch", fraction) for fraction in (0.5, 1.0)]
+    rest = [("ablation", "no temporal loss", 0.0), ("time", "scratch", 1.0)]
+    assert found == sorted((*point, seed) for point in (*curve, *rest) for seed in (0, 1))
+    whole = next(
+        r for r in summary["runs"] if (r["part"], r["arm"], r["label_fraction"]) == ("curve", "pretrained", 1.0)
+    )
+    assert (whole["steps"], whole["labelled_scenes"], whole["unlabelled_scenes"]) == (5, 2, 2)
+    claims = {claim["name"]: claim for claim in summary["claims"]}
+    assert claims["ground"]["value"] > 0.9
+    assert len(claims["gain"]["per_seed"]) == 2
+    assert claims["few_labels"]["value"] is None
+    page = (tmp_path / "reports/tiny/index.html").read_text()
+    assert re.search(r"<b>\d of \d claims are not reached", page)
+    assert page.count("data:image/png;base64") == 2
+
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "made " not in again.stdout
+    assert json.loads((tmp_path / "reports/tiny/summary.json").read_text()) == summary

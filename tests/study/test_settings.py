@@ -1,0 +1,53 @@
+import pytest
+import yaml
+
+from pipeline.places import CONFIGS
+from scene.errors import InputError
+from study.arms import arms_of, shown_runs, tuning_runs
+from study.settings import load_study
+from study.tuning import changes_of
+from tests.study.conftest import STUDY
+
+STUDIES = sorted(file.stem for file in (CONFIGS / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_in_the_house_plans(name):
+    from pipeline.config import load_experiment
+    from pipeline.steps import plan_experiment
+
+    study = load_study(name)
+    first = {
+        (s, kind): next(iter(c)) for s, setting in study.settings.items() for kind, c in setting.candidates.items()
+    }
+    for runs in (tuning_runs(study), shown_runs(study, changes_of(study, first))):
+        experiment, layers = load_experiment(study.experiment, study.overrides)
+        experiment = experiment.model_copy(update={"arms": arms_of(runs), "seeds": study.seeds})
+        plan = plan_experiment(experiment, layers, "evaluate")
+        assert sum(step.stage.name == "evaluate" for step in plan) == len(runs) * len(study.seeds)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_both_arms_are_tuned_alike(name):
+    for setting in load_study(name).settings.values():
+        assert len(setting.candidates["scratch"]) == len(setting.candidates["pretrained"])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seeds": [0]}, "seeds"),
+        ({"goal": {}}, "goal"),
+        ({"ablations": {}}, "no ablation 'no temporal loss'"),
+    ],
+)
+def test_a_fault_is_told_in_one_line(tmp_path, change, says):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({**STUDY, **change}))
+    with pytest.raises(InputError, match=says):
+        load_study(str(file))
+
+
+def test_an_unknown_study_names_those_there_are():
+    with pytest.raises(InputError, match=f"no study 'nothing'.*{STUDIES[0]}"):
+        load_study("nothing")
