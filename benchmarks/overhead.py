@@ -181,9 +181,9 @@ def table(title: str, results: dict[str, Result], scale: float, unit: str, digit
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shards", type=int, default=12, help="of 8 keyframes each")
+    parser.add_argument("--shards", type=int, default=40, help="of 8 keyframes each")
     parser.add_argument("--units", type=int, default=1000, help="of 100 bytes each")
-    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="on the disk to measure")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
