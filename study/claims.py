@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from study.rows import Row
-from study.settings import Goals, Study
+from study.settings import Study
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,12 @@ def claims_of(study: Study, rows: Sequence[Row]) -> list[Claim]:
     for world_seed in study.world_seeds:
         for name in study.settings:
             own = [row for row in rows if (row.world_seed, row.setting) == (world_seed, name)]
-            claims += _claims(study.goals, name, world_seed, own)
+            claims += _claims(study, name, world_seed, own)
     return claims
 
 
-def _claims(goals: Goals, setting: str, world_seed: int, rows: Sequence[Row]) -> list[Claim]:
+def _claims(study: Study, setting: str, world_seed: int, rows: Sequence[Row]) -> list[Claim]:
+    goals, clock = study.goals, study.clock
     full = _by_seed(rows, "scratch", 1.0)
     half = _by_seed(rows, "pretrained", 0.5)
     none = _by_seed(rows, "pretrained", 0.0)
@@ -75,8 +76,9 @@ def _claims(goals: Goals, setting: str, world_seed: int, rows: Sequence[Row]) ->
         gains = [100 * (half[s].miou - full[s].miou) for s in _both(half, full)]
         title = "Pretrained + 50 % of the labels, over from scratch with 100 % (pp mIoU)"
         claims.append(claim("gain", title, gains, goals.gain_pp[setting]))
-    ratios = [half[s].cpu_s / full[s].cpu_s for s in _both(half, full)]
-    title = "Its total training time over the baseline's (CPU seconds)"
+    ratios = [half[s].time_s(clock) / full[s].time_s(clock) for s in _both(half, full)]
+    seconds = "CPU seconds" if clock == "cpu_s" else "wall-clock seconds"
+    title = f"Its total training time over the baseline's ({seconds})"
     claims.append(claim("time", title, ratios, goals.time_ratio, at_most=True))
     if setting in goals.unlabelled_ratio:
         ratios = [none[s].miou / full[s].miou for s in _both(none, full) if full[s].miou > 0]

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from study.rows import Row
-from study.settings import Kind, Study
+from study.settings import Clock, Kind, Study
 
 COLOURS: dict[Kind, str] = {"scratch": "#8f9bb0", "pretrained": "#1f7a6d"}
 TITLES: dict[Kind, str] = {"scratch": "from scratch", "pretrained": "pretrained without labels, then fine-tuned"}
@@ -23,9 +23,12 @@ def draw_plots(study: Study, rows: Sequence[Row], folder: Path) -> list[Path]:
     for world_seed in study.world_seeds:
         for name, setting in study.settings.items():
             own = [row for row in rows if (row.world_seed, row.setting) == (world_seed, name)]
-            for what, draw in (("labels", _label_curve), ("time", _time_curve)):
+            for what in ("labels", "time"):
                 figure, axes = plt.subplots(figsize=(7.2, 4.4), dpi=120, layout="constrained")
-                draw(axes, own)
+                if what == "labels":
+                    _label_curve(axes, own)
+                else:
+                    _time_curve(axes, own, study.clock)
                 axes.set_ylabel("mIoU, %")
                 axes.set_title(f"{setting.title}, world {world_seed}", loc="left", fontsize=11)
                 axes.grid(alpha=0.25)
@@ -49,15 +52,16 @@ def _label_curve(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_xlabel("labelled scenes, %")
 
 
-def _time_curve(axes: Axes, rows: Sequence[Row]) -> None:
+def _time_curve(axes: Axes, rows: Sequence[Row], clock: Clock) -> None:
     """mIoU against seconds of processor (or accelerator) time, pretraining included."""
     for kind in COLOURS:
         fraction = 1.0 if kind == "scratch" else 0.5
         curve = [r for r in rows if r.part in ("curve", "time") and (r.arm, r.label_fraction) == (kind, fraction)]
         steps = sorted({row.steps for row in curve})
         points = [[row for row in curve if row.steps == s] for s in steps]
-        _band(axes, kind, [(statistics.fmean(r.cpu_s for r in p), [r.miou for r in p]) for p in points])
-    axes.set_xlabel("CPU seconds of training, pretraining included (from scratch: all labels; pretrained: half)")
+        _band(axes, kind, [(statistics.fmean(r.time_s(clock) for r in p), [r.miou for r in p]) for p in points])
+    unit = "CPU" if clock == "cpu_s" else "wall-clock"
+    axes.set_xlabel(f"{unit} seconds of training, pretraining included (from scratch: all labels; pretrained: half)")
 
 
 def _band(axes: Axes, kind: Kind, points: Sequence[tuple[float, Sequence[float]]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from cache.store import Artifact
 from pipeline.execute import Outcome
 from study.arms import Run
-from study.settings import Kind
+from study.settings import Clock, Kind
 
 TRAININGS = ("pretrain", "finetune")
 
@@ -44,6 +44,10 @@ class Row:
     per_class: Mapping[str, float | None]
     per_distance: Mapping[str, float | None]
     per_visibility: Mapping[str, float | None]
+
+    def time_s(self, clock: Clock) -> float:
+        """What counts as time in the study."""
+        return self.cpu_s if clock == "cpu_s" else self.wall_s
 
     def canonical(self) -> dict[str, Any]:
         """As JSON values; an ablation's name stands where the arm's would."""

@@ -12,6 +12,7 @@ from scene.settings import Settings, ValidationError
 from stages.learn.report import Changes
 
 Kind = Literal["scratch", "pretrained"]
+Clock = Literal["cpu_s", "wall_s"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -65,6 +66,8 @@ class Study(Settings):
         seeds: of the trainings whose results are shown.
         tuning_seeds: of the trainings among which is chosen.
         tuning_split: the towns that choose; never those that are shown.
+        clock: what counts as time: processor seconds where trainings share a machine, wall-clock seconds on a GPU
+            (with one training at a time: runtime.num_jobs=1).
         settings, ablations, goals: see there. An ablation is a change of the pretrained arm without labels.
     """
 
@@ -76,6 +79,7 @@ class Study(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=2)]
     tuning_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     tuning_split: str = "teacher"
+    clock: Clock = "cpu_s"
     settings: dict[str, Setting]
     ablations: dict[str, Changes] = Field(default={})
     goals: Goals

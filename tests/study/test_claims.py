@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from study.claims import claims_of
@@ -45,3 +47,11 @@ def test_verdicts_say_by_how_much_a_goal_is_missed(study):
     claims = {claim.name: verdict(claim) for claim in claims_of(study, rows())}
     assert claims["time"].endswith("0.25 ± 0.00; wanted at most 0.33: reached.")
     assert claims["no_labels"].endswith("wanted at least 1.00: missed by 0.02.")
+
+
+def test_time_is_by_the_clock_that_the_study_names(study):
+    by_wall = study.model_copy(update={"clock": "wall_s"})
+    slower = [replace(row, wall_s=300.0) if row.arm == "pretrained" else row for row in rows()]
+    (time,) = (claim for claim in claims_of(by_wall, slower) if claim.name == "time")
+    assert time.value == pytest.approx(6.0)
+    assert "wall-clock" in time.title
