@@ -97,8 +97,8 @@ def repair(
             typer.echo(f"repaired {r.stage} {r.key[:12]}: {r.units_kept} of {r.units} units kept, content {same}")
     none = f"{counted(len(entries), 'artifact')}, none is damaged"
     answer(done, as_json, lambda: None if done or copies or failed else typer.echo(none))
-    for error in failed[:-1]:
-        typer.echo(f"bevprior: {error}", err=True)
+    for left in failed[:-1]:
+        typer.echo(f"bevprior: {left}", err=True)
     if failed:
         raise failed[-1]
     if not all(r.same_content for r in done):

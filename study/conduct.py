@@ -40,8 +40,10 @@ def conduct(study: Study, store: Store, console: Console, reports: Path) -> list
         scene.errors.InputError: for what a user can mend.
     """
     first = study.world_seeds[0]  # whose settings hold in the others: they are there to show that these are no luck
-    console.print(f"tuning, world {first}")
-    tried, _ = _rows(study, tuning_runs(study), study.tuning_seeds, first, store, console)
+    tried: list[Row] = []
+    if candidates := tuning_runs(study):
+        console.print(f"tuning, world {first}")
+        tried, _ = _rows(study, candidates, study.tuning_seeds, first, store, console)
     names = chosen_candidates(study, tried)
     for (setting, kind), name in names.items():
         console.print(f"chosen: {setting}, {kind}: {name}")

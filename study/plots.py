@@ -70,6 +70,6 @@ def _band(axes: Axes, kind: Kind, points: Sequence[tuple[float, Sequence[float]]
     x = [at for at, _ in points]
     mean = [100 * statistics.fmean(values) for _, values in points]
     spread = [100 * statistics.stdev(values) if len(values) > 1 else 0.0 for _, values in points]
-    axes.plot(x, mean, "o-", color=COLOURS[kind], label=TITLES[kind])
+    axes.errorbar(x, mean, spread, fmt="o-", capsize=3, color=COLOURS[kind], label=TITLES[kind])
     low, high = ([m + sign * s for m, s in zip(mean, spread, strict=True)] for sign in (-1, 1))
     axes.fill_between(x, low, high, color=COLOURS[kind], alpha=0.18, linewidth=0)
