@@ -66,7 +66,7 @@ class Clock:
 
 def prepared(model: str) -> tuple[PretrainSettings, Job]:
     """The demo's pretraining with another model; everything before it is made or found in the cache."""
-    overrides = [f"model=models/{model}.yaml"] if model != "demo" else []
+    overrides = [f"model=models/{model}.yaml", "grid.resolution_m=0.15"] if model != "demo" else []
     experiment, layers = load_experiment("demo", overrides)
     plan = plan_experiment(experiment, layers, "pretrain")
     last: Step = plan.steps[-1]
