@@ -383,8 +383,14 @@ def test_ctrl_c_ends_any_command_without_a_traceback(cache: Path, tmp_path: Path
             [BEVPRIOR, "rm", index], cwd=tmp_path, env=environment(cache), stderr=subprocess.PIPE, text=True
         )
         wait_until_open(process, cache / "tmp")
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        # A signal that comes between the interpreter's last look and the system call is seen when the call ends, so
+        # whoever waits presses again.
+        for _ in range(20):
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=3)
+                break
+        _, stderr = process.communicate(timeout=10)
     assert process.returncode == 130
     assert stderr == "stopped; the same command goes on from here\n"
     assert Store(cache).get(index) is not None

@@ -1,7 +1,6 @@
 """Prefect with a worker that dies, and one whose run dies: the next run goes on, and nothing of ours is left over."""
 
 import json
-import signal
 import subprocess
 import time
 import uuid
@@ -145,5 +144,6 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
     assert attempts == {"world": 2, "index": 1, "teacher_labels": 2, "ground": 1, "geometry": 1, "pretrain": 2}
     assert list((machine.cache / "tmp").iterdir()) == []
     assert {stage: a.output_digest for stage, a in artifacts.items()} == undisturbed(machine.cache.parent / "another")
-    worker.send_signal(signal.SIGTERM)
+    until(lambda: not machine.ours())  # while Prefect's own worker waits for more to do
+    worker.kill()
     until(lambda: not machine.processes())
