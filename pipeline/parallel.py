@@ -94,6 +94,8 @@ def _finish(outcome: Outcome, done: dict[str, Outcome], finished: Callable[[Outc
 
 _at_work = threading.Event()
 """In a worker: set while a step runs. An interrupt unwinds the step, and means nothing to a worker that waits."""
+_unwinding = threading.Event()
+"""In a worker: set from the interrupt on until the step has ended."""
 
 
 def _work(step: Step, artifacts: dict[str, Artifact], cache: str, runtime: Runtime) -> float:
@@ -104,11 +106,14 @@ def _work(step: Step, artifacts: dict[str, Artifact], cache: str, runtime: Runti
         execute(step, artifacts, open_cache(cache), runtime)
     finally:
         _at_work.clear()
+        _unwinding.clear()
     return time.monotonic() - start
 
 
 def _interrupt(*_: object) -> None:
-    if _at_work.is_set():
+    # The terminal sends one to the whole group and `_end_workers` another: that must not break into the unwinding.
+    if _at_work.is_set() and not _unwinding.is_set():
+        _unwinding.set()
         raise KeyboardInterrupt
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from cache.store import Store
 from pipeline.inline import run_inline
-from pipeline.parallel import _end_workers, _ready
+from pipeline.parallel import _end_workers, _interrupt, _ready, _work
 from pipeline.plan import Plan, Step
 from scene.errors import InputError
 from stages.stage import Runtime
@@ -94,6 +94,30 @@ def test_a_worker_that_is_gone_before_it_is_told_to_end_is_no_error() -> None:
     pool = SimpleNamespace(_processes={done.pid: worker}, shutdown=lambda **_: None)
     _end_workers(cast(ProcessPoolExecutor, pool))
     assert ended == [1]
+
+
+def test_a_second_interrupt_does_not_break_into_the_unwinding_of_the_first(
+    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unwound = []
+
+    def step(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            unwound.append(1)
+
+    monkeypatch.setattr("pipeline.parallel.execute", step)
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        for times in (1, 2):  # the next step of the same worker is interruptible again
+            with pytest.raises(KeyboardInterrupt):
+                _work(diamond(toy).steps[0], {}, str(tmp_path / "cache"), Runtime())
+            assert len(unwound) == times
+        signal.raise_signal(signal.SIGINT)  # a worker that waits does not hear it
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dask
@@ -42,7 +42,7 @@ def label_in_worker(shard: Shard) -> Receipt:
 
 def label_shards(
     labeller: Labeller, shards: Mapping[str, Shard], units: Units, runtime: Runtime, workers: int
-) -> Iterator[Receipt]:
+) -> Generator[Receipt, None, None]:
     """Labels what others do not; receipts in the order in which shards are finished, a few shards per worker in flight.
 
     Args:

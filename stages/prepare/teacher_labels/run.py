@@ -1,6 +1,7 @@
 """Entry of the stage `teacher_labels`."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -42,11 +43,13 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         threads = torch.get_num_threads()
         try:
             with tqdm(total=images_left, desc="teacher labels", unit="image", disable=not runtime.progress) as bar:
-                for receipt in label_shards(labeller, shards, units, runtime, num_workers(runtime, pending)):
-                    start = shards[receipt.unit].start
-                    span = slice(start, start + settings.frames_per_shard)
-                    build.mark_done(receipt.unit, chunk_files(build.path / LABELS_FILE, span))
-                    bar.update(receipt.num_images)
+                receipts = label_shards(labeller, shards, units, runtime, num_workers(runtime, pending))
+                with closing(receipts):  # the cluster ends here also when this loop is interrupted
+                    for receipt in receipts:
+                        start = shards[receipt.unit].start
+                        span = slice(start, start + settings.frames_per_shard)
+                        build.mark_done(receipt.unit, chunk_files(build.path / LABELS_FILE, span))
+                        bar.update(receipt.num_images)
         finally:
             torch.set_num_threads(threads)
     units.end()
