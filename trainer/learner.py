@@ -81,12 +81,15 @@ class Learner(nn.Module):
         """Losses of a batch: supervised on its labelled samples, the objective on the others (or, alone, on all)."""
         features = self.trunk(batch.clip)
         parts: dict[str, Tensor] = {}
+        logits: Tensor | None = None
         if self.objective is not None:
             rows = ~batch.labelled if self.supervised is not None else None
             found = self.objective.loss(batch, features, rows)
             parts |= {name: self.objective_weight * part for name, part in found.parts.items()}
+            logits = found.logits
         if self.supervised is not None:
-            own = self.supervised(self.heads["decoder"](features[-1]), batch.bev_class, batch.labelled)
+            logits = self.heads["decoder"](features[-1]) if logits is None else logits
+            own = self.supervised(logits, batch.bev_class, batch.labelled)
             parts |= {f"supervised_{name}" if name in parts else name: part for name, part in own.items()}
         total = torch.stack(list(parts.values())).sum() if parts else features[-1].sum() * 0
         return Losses(total, {name: part.detach() for name, part in parts.items()})

@@ -155,6 +155,7 @@ def make_optimiser(learner: Learner, settings: OptimiserSettings) -> torch.optim
     return torch.optim.AdamW(
         [{"params": p, "factor": factor, "weight_decay": decay} for (factor, decay), p in groups.items()],
         lr=settings.learning_rate,
+        fused=True,
     )
 
 

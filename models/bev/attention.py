@@ -45,8 +45,7 @@ class TemporalSelfAttention(nn.Module):
         # Axis 4 holds 2 groups of points: one for each value. It becomes the outermost axis, like the values'.
         offsets = torch.unflatten(offsets, 4, (2, -1)).movedim(4, 0)
         weights = softmax_over_samples(torch.unflatten(logits, 4, (2, -1)).movedim(4, 0))
-        size = offsets.new_tensor([self.shape[1], self.shape[0]])
-        locations = self.centres[:, None, None, None] + offsets / size
+        locations = _around(self.centres[:, None, None], offsets / offsets.new_tensor(self.shape[::-1]))
         maps = torch.unflatten(self.value(torch.stack([previous, queries])).transpose(-1, -2), -1, self.shape)
         sampled = deformable_sample([maps.flatten(0, 1)], locations.flatten(0, 1), weights.flatten(0, 1))
         attended: Tensor = self.output(torch.unflatten(sampled, 0, (2, -1)).mean(0))
@@ -79,18 +78,23 @@ class SpatialCrossAttention(nn.Module):
     ) -> Float[Tensor, "B Q D"]:
         """`image_features` are the levels of all cameras, finest first. Cells that no camera sees get the bias."""
         offsets, logits = self.sampling(queries + position)
-        weights = softmax_over_samples(logits)
-        offsets, weights = _gather_cells(offsets, hits), _gather_cells(weights, hits)
         size = torch.stack([offsets.new_tensor([m.shape[-1], m.shape[-2]]) for m in image_features])
-        offsets = torch.unflatten(offsets / size[:, None], -2, (self.num_anchors, -1))
-        reference = hits.locations.flatten(0, 1)[:, :, None, None, :, None]
+        offsets, weights = (_gather_cells(x, hits) for x in (offsets / size[:, None], softmax_over_samples(logits)))
+        offsets = torch.unflatten(offsets, -2, (self.num_anchors, -1))
+        locations = _around(hits.locations.flatten(0, 1)[:, :, None, None], offsets).flatten(-3, -2)
         values = [self.value(level) for level in image_features]
-        sampled = deformable_sample(values, (reference + offsets).flatten(-3, -2), weights)
+        sampled = deformable_sample(values, locations, weights)
         sampled = torch.unflatten(sampled, 0, hits.cell.shape[:2]) * hits.is_hit[..., None]
         index = hits.cell.flatten(1)[..., None].expand(-1, -1, sampled.shape[-1])
         summed = sampled.new_zeros(*queries.shape[:2], sampled.shape[-1]).scatter_add(1, index, sampled.flatten(1, 2))
         attended: Tensor = self.output(summed / hits.num_cameras.clamp(min=1)[..., None])
         return attended
+
+
+def _around(points: Float[Tensor, "*N 2"], offsets: Float[Tensor, "*M points 2"]) -> Float[Tensor, "*M points 2"]:
+    """`points[..., None, :] + offsets`, over both inner axes at once: pairs of numbers take five times as long."""
+    repeated = points[..., None, :].expand(*points.shape[:-1], *offsets.shape[-2:]).flatten(-2)
+    return torch.unflatten(repeated + offsets.flatten(-2), -1, offsets.shape[-2:])
 
 
 def _gather_cells(per_cell: Float[Tensor, "B Q *N"], hits: CameraHits) -> Float[Tensor, "BC L *N"]:

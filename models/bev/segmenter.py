@@ -28,12 +28,9 @@ class ImageSegmenter(nn.Module):
         self.backbone = ImageBackbone(config)
         self.neck = FeaturePyramid(self.backbone.channels, neck_channels, num_levels=1)
         self.classifier = nn.Conv2d(neck_channels, num_classes, kernel_size=1)
-        # Convolutions with the channels innermost are a sixth faster on a CPU.
-        self.backbone.model.to(memory_format=torch.channels_last)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K H W"]:
         """Logits of each pixel, enlarged from the stride of the backbone's finest map."""
-        images = images.contiguous(memory_format=torch.channels_last)
         logits = self.classifier(self.neck(self.backbone(images))[0])
         return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -53,10 +53,17 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """The loss to minimise (scalar), and its parts (scalars, already weighted) by name for the history."""
+    """What a batch costs.
+
+    Attributes:
+        total: to minimise.
+        parts: already weighted, by name, for the history.
+        logits: of the head "decoder" for every sample, where they were computed: nobody needs to decode once more.
+    """
 
     total: Float[Tensor, ""]
     parts: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    logits: Float[Tensor, "B K X Y"] | None = None
 
 
 class Objective(nn.Module, ABC):

@@ -62,7 +62,7 @@ def _points(mask: NDArray[np.bool_], offset: tuple[float, float]) -> NDArray[np.
 def on_ground(segments: ImageSegments, ground_from_pixel: Float[Array, "3 3"]) -> NDArray[np.float64]:
     """Ego ground segments (M, 2, 2) in metres of those image segments whose ends both see the ground."""
     ends = segments.astype(np.float64) @ ground_from_pixel[:, :2].T + ground_from_pixel[:, 2]
-    in_front = (ends[..., 2] > 1e-6).all(axis=1)
+    in_front = np.minimum(ends[:, 0, 2], ends[:, 1, 2]) > 1e-6
     ends = ends[in_front]
     ground: NDArray[np.float64] = ends[..., :2] / ends[..., 2:]
     return ground
@@ -90,7 +90,8 @@ class ThickLines:
         lower, upper = bounds_m[0] - thickness_m, bounds_m[1] + thickness_m
         self._origin_m = lower
         num_x, num_y = np.ceil((upper - lower) / self._resolution_m).astype(int)
-        near = (np.abs(segments_m - (lower + upper) / 2) < (upper - lower) / 2).all(axis=(1, 2))
+        inside = np.abs(segments_m - (lower + upper) / 2) < (upper - lower) / 2
+        near = inside[:, 0, 0] & inside[:, 0, 1] & inside[:, 1, 0] & inside[:, 1, 1]
         cells = (segments_m[near] - lower) / self._resolution_m - 0.5
         free = np.full((num_x, num_y), 255, np.uint8)
         # OpenCV wants (column, row) = (y, x), as fixed-point numbers.

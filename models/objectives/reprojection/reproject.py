@@ -17,7 +17,8 @@ def row_length_m(points_m: Float[Array, "C H W 2"]) -> Float[Array, "C H W"]:
 
     The last row takes the value of the row above it.
     """
-    length: NDArray[np.float64] = np.linalg.norm(np.diff(points_m, axis=1), axis=-1)
+    step_m = np.diff(points_m, axis=1)
+    length: NDArray[np.float64] = np.hypot(step_m[..., 0], step_m[..., 1])
     return np.concatenate([length, length[:, -1:]], axis=1)
 
 

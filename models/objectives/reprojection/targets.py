@@ -76,7 +76,8 @@ def draw_targets(
     Drawing in proportion to the weight and counting each point alike has the expectation of a weighted mean over all
     pixels, with less noise than drawing alike and weighting afterwards.
     """
-    moved = [(points.points_m @ motion[:2, :2].T + motion[:2, 2]).astype(np.float32) for points, motion in views]
+    motions = [motion.astype(np.float32) for _, motion in views]
+    moved = [p.points_m @ m[:2, :2].T + m[:2, 2] for (p, _), m in zip(views, motions, strict=True)]
     points_m = np.concatenate(moved)
     weight = np.concatenate([points.weight for points, _ in views]) * inside_grid(points_m, grid)
     if not weight.any():
@@ -128,7 +129,8 @@ def _lines_by_class(
     labels: ImageLabels, schema: LabelSchema, points_m: NDArray[np.float64], config: ReprojectionConfig
 ) -> dict[int, ThickLines]:
     """What to draw on the ground for classes that are edges, thinner in paint than on the map, or striped; by id."""
-    lines, bounds = {}, (points_m.min(axis=0), points_m.max(axis=0))
+    x, y = points_m.T
+    lines, bounds = {}, (np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
     for k, bev_class in enumerate(schema.classes):
         if bev_class.edge_of:
             inner = np.zeros(256, np.bool_)

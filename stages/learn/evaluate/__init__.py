@@ -40,7 +40,7 @@ class EvaluateSettings(Settings):
 
 STAGE = Stage(
     name="evaluate",
-    version=1,
+    version=2,
     settings=EvaluateSettings,
     inputs=("index", "geometry", "teacher_labels", "bev_labels", "model?"),
     entry="stages.learn.evaluate.run:run",

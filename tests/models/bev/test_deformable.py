@@ -3,6 +3,7 @@ import torch
 from transformers.models.deformable_detr.modeling_deformable_detr import MultiScaleDeformableAttention
 
 from models.bev.deformable import SamplingHead, deformable_sample, sample_by_grid, softmax_over_samples
+from models.bev.sampling_cpu import sample_on_cpu
 
 
 def inputs(dtype: torch.dtype = torch.float32) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
@@ -44,6 +45,21 @@ def gradients(sample, dtype, threads=1):
     finally:
         torch.set_num_threads(before)
     return [out.detach(), *(tensor.grad for tensor in tensors)]
+
+
+def test_shapes_that_do_not_fit_are_an_error_and_not_a_read_past_the_end() -> None:
+    unchecked = sample_on_cpu.__wrapped__  # jaxtyping, which these tests switch on, would find it first
+    values, locations, weights = inputs()
+    for value, where in ((values[0], locations[:, :5, :, 0]), (values[0][:1], locations[:, :, :, 0])):
+        with pytest.raises(ValueError, match="shapes"):
+            unchecked(value, where, weights[:, :, :, 0])
+
+
+def test_weights_sum_to_one_over_levels_and_points_as_softmax_has_it() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 7, 3, 2, 5)
+    expected = torch.unflatten(logits.flatten(-2).softmax(-1), -1, (2, 5))
+    torch.testing.assert_close(softmax_over_samples(logits), expected)
 
 
 def test_on_a_cpu_one_pass_gives_what_pytorch_s_operations_give() -> None:
