@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,24 +18,10 @@ class SegmentationDecoder(nn.Module):
         num_classes: K.
         upsample_factor: the trunk's `query_factor`.
         hidden_dim: channels at the fine grid, where the cost is.
-        prior: probabilities (K,) that the logits start from; None starts even. Rare classes with a small prior
-            emerge later in short trainings, but the loss starts lower.
-
-    Raises:
-        ValueError: if the prior is not K positive numbers.
     """
 
-    def __init__(
-        self,
-        embed_dim: int,
-        num_classes: int,
-        upsample_factor: int,
-        hidden_dim: int = 32,
-        prior: tuple[float, ...] | None = None,
-    ) -> None:
+    def __init__(self, embed_dim: int, num_classes: int, upsample_factor: int, hidden_dim: int = 32) -> None:
         super().__init__()
-        if prior is not None and (len(prior) != num_classes or min(prior) <= 0):
-            raise ValueError(f"the prior needs {num_classes} positive probabilities, got {prior}")
         self.upsample_factor = upsample_factor
         self.context = _conv_norm_relu(embed_dim, embed_dim)
         self.smooth = nn.Conv2d(embed_dim, hidden_dim, kernel_size=1)
@@ -48,8 +33,7 @@ class SegmentationDecoder(nn.Module):
         self.classify = nn.Conv2d(hidden_dim, num_classes, kernel_size=1)
         nn.init.normal_(self.classify.weight, std=0.05)
         assert self.classify.bias is not None
-        with torch.no_grad():
-            self.classify.bias.copy_(torch.tensor([math.log(p) for p in prior or [1.0] * num_classes]))
+        nn.init.zeros_(self.classify.bias)
 
     def forward(self, features: Float[Tensor, "B D x y"]) -> Float[Tensor, "B K X Y"]:
         """Logits with X = x * upsample_factor and Y = y * upsample_factor."""

@@ -57,7 +57,6 @@ class ReprojectionConfig(ObjectiveConfig):
         widen: classes of thin paint by name, with the thickness in metres that the map's labels give them.
         fill_gaps: classes of striped paint by name, with the widest gap in metres between stripes: the map's labels
             cover stripes and gaps.
-        wall_foot: whether a structure that stands on the road makes a boundary at its foot.
         neighbours: see `NeighbourConfig`.
         temporal: see `TemporalConfig`.
     """
@@ -79,7 +78,6 @@ class ReprojectionConfig(ObjectiveConfig):
     line_thickness_m: Positive = 0.75
     widen: dict[str, Positive] = Field(default={"divider": 0.75})
     fill_gaps: dict[str, Positive] = Field(default={"crossing": 2.0})
-    wall_foot: bool = False
     neighbours: NeighbourConfig = NeighbourConfig()
     temporal: TemporalConfig = TemporalConfig()
 

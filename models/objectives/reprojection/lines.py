@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 
 from models.objectives.frames import Array
-from scene.labels import STRUCTURE
 
 ImageSegments = NDArray[np.float32]
 """(N, 2, 2): two ends, each (u, v) in px."""
@@ -20,20 +19,17 @@ SUBPIXEL_BITS = 4
 
 
 def border_segments(
-    class_id: UInt8[Array, "H W"], inner: Bool[Array, "256"], outer: Bool[Array, "256"], wall_foot: bool
+    class_id: UInt8[Array, "H W"], inner: Bool[Array, "256"], outer: Bool[Array, "256"]
 ) -> ImageSegments:
     """The line between two sets of classes in a label image, as in marching squares.
 
     A border runs through the midpoint between two 4-neighbours of which one is in `inner` and one in `outer` (tables
     by class id). Midpoints on the sides of the same block of 2 x 2 pixels are joined, so that the line has no holes
-    on the ground even where a pixel row covers metres of it. With `wall_foot`, a structure pixel right above an
-    `inner` one also makes a border: the lowest row of something that stands on the ground.
+    on the ground even where a pixel row covers metres of it.
     """
     inside, outside = inner[class_id], outer[class_id]
     across = (inside[:, :-1] & outside[:, 1:]) | (outside[:, :-1] & inside[:, 1:])
     down = (inside[:-1] & outside[1:]) | (outside[:-1] & inside[1:])
-    if wall_foot:
-        down |= (class_id[:-1] == STRUCTURE) & inside[1:]
     sides = {(0.5, 0.0): across[:-1], (0.5, 1.0): across[1:], (0.0, 0.5): down[:, :-1], (1.0, 0.5): down[:, 1:]}
     parts = [_points(across, (0.5, 0.0)), _points(down, (0.0, 0.5))]
     for (start, a), (end, b) in itertools.combinations(sides.items(), 2):

@@ -137,7 +137,7 @@ def _lines_by_class(
             inner[[schema.names.index(name) for name in bev_class.edge_of]] = True
             outer = ~inner
             outer[k] = outer[len(schema.classes) :] = False
-            segments = [border_segments(image, inner, outer, config.wall_foot) for image in labels.class_id]
+            segments = [border_segments(image, inner, outer) for image in labels.class_id]
             thickness_m = config.line_thickness_m
         elif bev_class.name in config.widen:
             segments = [area_segments(image == k) for image in labels.class_id]

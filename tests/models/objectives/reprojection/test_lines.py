@@ -15,7 +15,7 @@ def lengths(segments):
 def test_border_of_a_rectangle_is_closed_and_half_a_pixel_outside():
     image = np.zeros((8, 10), np.uint8)
     image[2:6, 3:7] = 1
-    segments = border_segments(image, INNER, OUTER, wall_foot=False)
+    segments = border_segments(image, INNER, OUTER)
     ends = segments[lengths(segments) > 0].reshape(-1, 2)
     points, counts = np.unique(ends, axis=0, return_counts=True)
     assert (counts == 2).all(), "every point of the outline joins two segments"
@@ -27,16 +27,7 @@ def test_ignored_and_structure_pixels_make_no_border():
     image = np.full((6, 6), IGNORE, np.uint8)
     image[3:] = 1
     image[:3, 3:] = STRUCTURE
-    assert len(border_segments(image, INNER, OUTER, wall_foot=False)) == 0
-    foot = border_segments(image, INNER, OUTER, wall_foot=True)
-    assert set(foot[..., 1].ravel()) == {2.5}
-    assert foot[..., 0].min() == 3
-
-
-def test_structure_below_the_road_is_no_foot():
-    image = np.full((6, 6), 1, np.uint8)
-    image[4:] = STRUCTURE
-    assert len(border_segments(image, INNER, OUTER, wall_foot=True)) == 0
+    assert len(border_segments(image, INNER, OUTER)) == 0
 
 
 def test_area_segments_join_neighbours_only():
