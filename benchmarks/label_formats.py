@@ -5,6 +5,7 @@ settings as its documentation recommends.
 """
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -35,7 +36,7 @@ ZSTD_LEVEL = 3
 
 
 @dataclass(frozen=True)
-class LabelFormat:
+class LabelFormat(ABC):
     """A way to keep samples.
 
     Attributes:
@@ -46,13 +47,13 @@ class LabelFormat:
     name: str
     checks: str
 
+    @abstractmethod
     def write(self, folder: Path, class_id: Image, confidence: Image) -> None:
         """Writes samples (N, ...) into a new folder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self, folder: Path) -> Callable[[int], Sample]:
         """What reads a sample, in the process that calls this."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
