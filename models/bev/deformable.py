@@ -26,7 +26,15 @@ def deformable_sample(
 
     Returns:
         In the type of `locations`: in half precision a location would be off by cells.
+
+    Raises:
+        ValueError: if the shapes do not fit each other; the kernels would read past the end.
     """
+    num_maps, _, num_heads = weights.shape[:3]
+    fits = locations.shape == (*weights.shape, 2) and len(values) == weights.shape[3]
+    if not fits or any(len(value) != num_maps or value.shape[1] % num_heads for value in values):
+        maps = [tuple(value.shape) for value in values]
+        raise ValueError(f"shapes: values {maps}, locations {tuple(locations.shape)}, weights {tuple(weights.shape)}")
     if locations.device.type == "cpu" and locations.dtype == torch.float32:
         levels = zip(values, locations.unbind(3), weights.float().unbind(3), strict=True)
         return torch.stack([sample_on_cpu(value.float(), *at) for value, *at in levels]).sum(0)

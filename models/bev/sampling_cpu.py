@@ -27,12 +27,7 @@ def sample_on_cpu(
     """`models.bev.deformable.deformable_sample` for one level, all in float32.
 
     Each of the N maps is one thread's work from beginning to end: the result does not depend on the threads.
-
-    Raises:
-        ValueError: if the shapes do not fit each other; the loops below would read past the end.
     """
-    if locations.shape != (*weights.shape, 2) or len(value) != len(weights) or value.shape[1] % weights.shape[2]:
-        raise ValueError(f"shapes: values {value.shape}, locations {locations.shape}, weights {weights.shape}")
     sampled: Tensor = _Sample.apply(value, locations, weights)  # type: ignore[no-untyped-call]
     return sampled
 

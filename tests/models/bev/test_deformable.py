@@ -3,7 +3,6 @@ import torch
 from transformers.models.deformable_detr.modeling_deformable_detr import MultiScaleDeformableAttention
 
 from models.bev.deformable import SamplingHead, deformable_sample, sample_by_grid, softmax_over_samples
-from models.bev.sampling_cpu import sample_on_cpu
 
 
 def inputs(dtype: torch.dtype = torch.float32) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
@@ -48,11 +47,11 @@ def gradients(sample, dtype, threads=1):
 
 
 def test_shapes_that_do_not_fit_are_an_error_and_not_a_read_past_the_end() -> None:
-    unchecked = sample_on_cpu.__wrapped__  # jaxtyping, which these tests switch on, would find it first
+    unchecked = deformable_sample.__wrapped__  # jaxtyping, which these tests switch on, would find it first
     values, locations, weights = inputs()
-    for value, where in ((values[0], locations[:, :5, :, 0]), (values[0][:1], locations[:, :, :, 0])):
+    for maps, where in ((values, locations[:, :5]), ([value[:1] for value in values], locations)):
         with pytest.raises(ValueError, match="shapes"):
-            unchecked(value, where, weights[:, :, :, 0])
+            unchecked(maps, where, weights)
 
 
 def test_weights_sum_to_one_over_levels_and_points_as_softmax_has_it() -> None:
