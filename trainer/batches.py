@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.bev.inputs import CameraFrames, Clip
 from models.objectives.base import Batch, Objective, Targets
-from models.objectives.frames import ClipArrays
+from models.objectives.frames import ClipArrays, FrameArrays
 from trainer.augment import augmented
 from trainer.reader import FrameReader
 from trainer.settings import AugmentSettings
@@ -165,16 +165,18 @@ def collate_clip(clips: Sequence[ClipArrays]) -> Clip:
     """Clips of equal length as one batch, images normalised."""
     times = range(len(clips[0].frames))
     return Clip(
-        frames=tuple(
-            CameraFrames(
-                images=normalised([clip.frames[t].images for clip in clips]),
-                image_from_ego=_stack([clip.frames[t].image_from_ego for clip in clips]).float(),
-                valid=_stack([clip.frames[t].valid for clip in clips]),
-            )
-            for t in times
-        ),
+        frames=tuple(collate_frames([clip.frames[t] for clip in clips]) for t in times),
         ego_from_previous=tuple(_stack([c.ego_from_previous[t] for c in clips]).float() for t in times[:-1]),
         has_previous=tuple(torch.tensor([c.has_previous[t] for c in clips]) for t in times[:-1]),
+    )
+
+
+def collate_frames(frames: Sequence[FrameArrays]) -> CameraFrames:
+    """Keyframes of equally many cameras as one batch, images normalised."""
+    return CameraFrames(
+        images=normalised([frame.images for frame in frames]),
+        image_from_ego=_stack([frame.image_from_ego for frame in frames]).float(),
+        valid=_stack([frame.valid for frame in frames]),
     )
 
 

@@ -90,10 +90,9 @@ class FrameReader:
         motions: list[NDArray[np.float64]] = []
         exists: list[bool] = []
         for _ in range(self.history):
-            row = rows[0]
-            has_previous = bool(self._has_previous[row]) and self.index.previous[row] >= 0
-            rows.insert(0, int(self.index.previous[row]) if has_previous else row)
-            motions.insert(0, self._ego_from_previous[row] if has_previous else np.eye(4))
+            motion, has_previous = self.motion_since_previous(rows[0])
+            rows.insert(0, int(self.index.previous[rows[0]]) if has_previous else rows[0])
+            motions.insert(0, motion)
             exists.insert(0, has_previous)
         return ClipArrays(
             frames=tuple(self.frame(row) for row in rows),
@@ -102,6 +101,11 @@ class FrameReader:
             bev_class=self.bev_class(frame) if with_bev else None,
             views=tuple(self._view(frame, frame + offset) for offset in views),
         )
+
+    def motion_since_previous(self, row: int) -> tuple[NDArray[np.float64], bool]:
+        """The transform (4, 4) of the ego frame one keyframe before into this one's, and whether there was one."""
+        has_previous = bool(self._has_previous[row]) and self.index.previous[row] >= 0
+        return (self._ego_from_previous[row] if has_previous else np.eye(4)), has_previous
 
     def scene_around(self, row: int) -> tuple[int, int]:
         """How many keyframes its scene has before a keyframe, and after it."""

@@ -72,18 +72,37 @@ class BevFormer(nn.Module):
         return tuple(features)
 
     def _keyframe(self, clip: Clip, t: int, past: list[Float[Tensor, "B D X Y"]]) -> Float[Tensor, "B D X Y"]:
-        frames = clip.frames[t]
+        motion, has_previous = self._motion_since(clip, t)
+        return self.advance(clip.frames[t], motion, has_previous, past[-1] if past else None)
+
+    def advance(
+        self,
+        frames: CameraFrames,
+        motion: Float[Tensor, "B 4 4"],
+        has_previous: Bool[Tensor, " B"],
+        previous: Float[Tensor, "B D X Y"] | None,
+    ) -> Float[Tensor, "B D X Y"]:
+        """Features of one keyframe from those of the keyframe before it: a whole drive, one keyframe at a time.
+
+        Args:
+            frames: what the cameras see.
+            motion: maps the ego frame of the keyframe before into this one's.
+            has_previous: False where `previous` is that of another scene or of nothing; it is then not read.
+            previous: features of the keyframe before; None at the start.
+
+        Raises:
+            ValueError: if there are more cameras than camera embeddings.
+        """
         padded_hw_px = self._padded_hw_px(frames)
         image_features = self._image_features(frames, padded_hw_px)
         hits = find_hits(self.anchors_m, frames, padded_hw_px)
-        motion, has_previous = self._motion_since(clip, t)
-        if t > 0:
-            previous, inside = warp_bev(past[-1], motion, self.query_grid)
-            inside = inside & has_previous[:, None, None]
-        else:
+        if previous is None:
             shape = (len(motion), *self.query_grid.shape)
             previous = motion.new_zeros(len(motion), self.config.embed_dim, *self.query_grid.shape, dtype=torch.float32)
             inside = has_previous.new_zeros(shape)
+        else:
+            previous, inside = warp_bev(previous, motion, self.query_grid)
+            inside = inside & has_previous[:, None, None]
         embedding = self.motion_embedding(motion, has_previous) if self.motion_embedding is not None else None
         encoded: Tensor = self.encoder(image_features, hits, embedding, previous, inside)
         return encoded

@@ -18,9 +18,10 @@ class EvaluateSettings(Settings):
         model: the trunk that the weights belong to.
         grid, label_schema: of labels and predictions.
         split: the scenes.
-        every: score every n-th frame of the split, counted in the order of the dataset index.
+        every: score every n-th frame of the split, counted in the order of the dataset index; all are predicted,
+            because each hands its BEV features on to the next.
         seed: of the random weights, where no trained model comes in.
-        batch_size: clips that are predicted together.
+        batch_size: scenes that are predicted side by side.
     """
 
     model: BevFormerConfig
@@ -40,7 +41,7 @@ class EvaluateSettings(Settings):
 
 STAGE = Stage(
     name="evaluate",
-    version=2,
+    version=3,
     settings=EvaluateSettings,
     inputs=("index", "geometry", "teacher_labels", "bev_labels", "model?"),
     entry="stages.learn.evaluate.run:run",

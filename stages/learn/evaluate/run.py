@@ -1,25 +1,23 @@
-"""Predicts every frame of a split and scores the predictions."""
+"""Predicts every frame of a split, drive by drive, and scores the predictions."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
 from cache.arrays import ArraySpec, create_arrays, open_arrays
 from cache.durable import write_atomically
-from models.objectives.frames import ClipArrays
 from models.objectives.segmentation import make_decoder
 from scene.errors import InputError
 from scene.labels import NEVER_WRITTEN
 from stages.learn.evaluate import EvaluateSettings
 from stages.learn.evaluate.visibility import cell_visibility
 from stages.stage import StageRun
-from trainer.batches import ahead, collate_clip
+from trainer.drives import predict_drives
 from trainer.learner import Learner
 from trainer.metrics import Scores
 from trainer.network import load_network, new_trunk
@@ -37,7 +35,8 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     """
     settings: EvaluateSettings = stage_run.settings
     reader = _reader(stage_run)
-    frames = reader.index.frames_of_split(settings.split)[:: settings.every]
+    split = reader.index.frames_of_split(settings.split)
+    frames = split[:: settings.every]
     if len(frames) == 0:
         raise InputError(f"no frame is in the split {settings.split!r}", where="dataset index", fix="check the splits")
     device = choose_device(stage_run.runtime.device)
@@ -45,18 +44,14 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     intrinsics = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")["image_from_camera"]
     scores = Scores(settings.label_schema, settings.grid)
     predicted = np.zeros((len(frames), *settings.grid.shape), np.uint8)
-    bar = tqdm(total=len(frames), desc="evaluate", unit="frame", disable=not stage_run.runtime.progress, delay=2)
+    bar = tqdm(total=len(split), desc="evaluate", unit="frame", disable=not stage_run.runtime.progress, delay=2)
+    place = {int(row): i for i, row in enumerate(frames)}
     with bar:
-        done = 0
-        for clips in _clips(reader, frames, settings.batch_size):
-            for clip, prediction in zip(clips, _predict(network, clips, device), strict=True):
-                row = int(frames[done])
-                visibility = _visibility(reader, row, np.asarray(intrinsics[row]))
-                assert clip.bev_class is not None
-                scores.add(prediction, clip.bev_class, visibility)
-                predicted[done] = prediction
-                done += 1
-                bar.update()
+        for row, prediction in predict_drives(network, reader, split, settings.batch_size, device):
+            bar.update()
+            if row in place:
+                scores.add(prediction, reader.bev_class(row), _visibility(reader, row, np.asarray(intrinsics[row])))
+                predicted[place[row]] = prediction
     _write_predictions(stage_run, frames, predicted)
     summary = scores.summary()
     write_atomically(stage_run.build.path / "scores.json", (json.dumps(summary, indent=1) + "\n").encode())
@@ -79,7 +74,7 @@ def _reader(stage_run: StageRun) -> FrameReader:
     return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
 
 
-def _network(stage_run: StageRun) -> nn.Module:
+def _network(stage_run: StageRun) -> Learner:
     """Trunk and decoder with the weights of the input `model`, random ones where there is none."""
     settings: EvaluateSettings = stage_run.settings
     trunk = new_trunk(settings.model, settings.grid, settings.seed)
@@ -92,24 +87,6 @@ def _network(stage_run: StageRun) -> nn.Module:
             raise InputError("the model predicts no BEV classes", where=str(folder), fix="fine-tune it first")
         learner.load_pretrained(weights)
     return learner
-
-
-def _clips(reader: FrameReader, frames: NDArray[np.int64], batch_size: int) -> Iterator[list[ClipArrays]]:
-    def read(start: int) -> list[ClipArrays]:
-        chosen = frames[start : start + batch_size]
-        return [reader.clip(int(f), with_bev=True) for f in chosen]
-
-    return ahead(read, range(0, len(frames), batch_size))
-
-
-@torch.inference_mode()
-def _predict(network: nn.Module, clips: list[ClipArrays], device: torch.device) -> NDArray[np.uint8]:
-    """Class ids (B, X, Y) by arg-max."""
-    assert isinstance(network, Learner)
-    clip = collate_clip(clips).to(device)
-    logits = network.heads["decoder"](network.trunk(clip)[-1])
-    class_id: NDArray[np.uint8] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
-    return class_id
 
 
 def _visibility(reader: FrameReader, row: int, image_from_camera: NDArray[np.float64]) -> NDArray[np.uint8]:
