@@ -27,7 +27,7 @@ class GroundSettings(Settings):
 
 STAGE = Stage(
     name="ground",
-    version=1,
+    version=2,
     settings=GroundSettings,
     inputs=("index",),
     entry="stages.prepare.ground.run:run",

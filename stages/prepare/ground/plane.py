@@ -57,24 +57,30 @@ def fit_plane(points_m: Matrix, settings: GroundSettings) -> Fit:
     reach_m = settings.max_offset_m + distance_m * np.tan(np.radians(settings.max_tilt_deg))
     near = (distance_m > NEAR_M) & (distance_m < settings.radius_m) & (np.abs(points[:, 2]) < reach_m)
     points, distance_m = points[near], distance_m[near]
-    design = np.column_stack([points[:, :2], np.ones(len(points))])
+    terms = np.vstack([points[:, :2].T, np.ones(len(points)), points[:, 2]])
     plane, weight = np.zeros(3), np.zeros(len(points))
     lane = (np.abs(points[:, 1]) < FIRST_HALF_WIDTH_M) & (distance_m < FIRST_RADIUS_M)
     rounds = [(scale_m, lane) for scale_m in np.geomspace(FIRST_SCALE_M, settings.scale_m, FIRST_ROUNDS)]
     radii_m = np.linspace(FIRST_RADIUS_M, settings.radius_m, GROWING_ROUNDS)
     rounds += [(settings.scale_m, distance_m < radius_m) for radius_m in radii_m]
     for scale_m, chosen in rounds:
-        residual_m = points[:, 2] - design @ plane
+        residual_m = _residual_m(points, plane)
         weight = chosen * distance_m * np.clip(1 - (residual_m / scale_m) ** 2, 0, None) ** 2
         if np.count_nonzero(weight) < settings.min_points:
             return NOT_FOUND
-        weighted = design * weight[:, None]
-        plane = np.linalg.solve(weighted.T @ design + 1e-9 * np.eye(3), weighted.T @ points[:, 2])
+        # Not `@`: a BLAS shares long sums among its threads, and the last bits would depend on the number of cores.
+        sums = np.einsum("in,jn,n->ij", terms[:3], terms, weight)
+        plane = np.linalg.solve(sums[:, :3] + 1e-9 * np.eye(3), sums[:, 3])
     if (
         np.hypot(plane[0], plane[1]) > np.tan(np.radians(settings.max_tilt_deg))
         or abs(plane[2]) > settings.max_offset_m
     ):
         return NOT_FOUND
-    residual_m = points[:, 2] - design @ plane
+    residual_m = _residual_m(points, plane)
     rms_m = float(np.sqrt(np.average(residual_m**2, weights=weight)))
     return Fit(ground_from_plane(plane), int(np.count_nonzero(weight)), rms_m, found=True)
+
+
+def _residual_m(points: Matrix, plane: Matrix) -> Matrix:
+    height_m: Matrix = points[:, 2] - (plane[0] * points[:, 0] + plane[1] * points[:, 1] + plane[2])
+    return height_m

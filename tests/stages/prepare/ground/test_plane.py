@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -44,9 +48,23 @@ def test_banks_beside_the_road_do_not_tilt_it():
     assert np.abs(apply(fit.ground_from_ego, road)[:, 2]).max() < 0.03
 
 
-def test_equal_sweeps_give_equal_planes():
-    points = street((0.01, 0.0, 0.0))
-    assert np.array_equal(fit_plane(points, SETTINGS).ground_from_ego, fit_plane(points, SETTINGS).ground_from_ego)
+def plane_of_a_street():
+    fit = fit_plane(street((0.01, -0.004, 0.1), noise_m=0.03), SETTINGS)
+    return [float(value).hex() for value in (*fit.ground_from_ego.ravel(), fit.residual_m)]
+
+
+def test_the_number_of_threads_changes_no_bit():
+    script = "from tests.stages.prepare.ground.test_plane import *; print(plane_of_a_street())"
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert found[0] == found[1] == f"{plane_of_a_street()}\n".encode()
 
 
 def test_what_is_no_road_is_not_fitted():
