@@ -35,6 +35,13 @@ def test_both_arms_are_tuned_alike(name):
         assert len(setting.candidates["scratch"]) == len(setting.candidates["pretrained"])
 
 
+def test_the_second_world_gets_settings_that_the_small_study_tried():
+    small, second = load_study("small"), load_study("second")
+    for name, setting in second.settings.items():
+        for kind, candidates in setting.candidates.items():
+            assert candidates.items() <= small.settings[name].candidates[kind].items()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
