@@ -39,9 +39,7 @@ class SupervisedLoss(nn.Module):
     ) -> dict[str, Float[Tensor, ""]]:
         """The terms by name; the cross-entropy's mean is over all B samples, the unlabelled ones counting 0."""
         target = bev_class.long()
-        entropy = F.cross_entropy(
-            logits.float(), target, reduction="none", label_smoothing=self.settings.label_smoothing
-        )
+        entropy = F.cross_entropy(logits.float(), target, reduction="none")
         counted = labelled[:, None, None].to(entropy)
         parts = {"supervised": (entropy * self.class_weight[target] * counted).mean()}
         if self.settings.dice_weight > 0:

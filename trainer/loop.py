@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
@@ -30,13 +30,11 @@ class Progress:
         step: optimisation steps done.
         history: one row of mean losses per `log_every` steps.
         sums: of the losses since the last row.
-        average: moving average of the weights, empty where not wanted.
     """
 
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
-    average: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +86,6 @@ class Training:
                 if time.monotonic() - saved_at_s >= self.process.checkpoint_seconds:
                     self._save(optimiser, progress)
                     saved_at_s = time.monotonic()
-        if progress.average:
-            self.learner.load_weights(progress.average)
         return progress.history
 
     def _step(self, network: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, step: int) -> Losses:
@@ -112,8 +108,6 @@ class Training:
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         if not math.isfinite(progress.sums["total"]):
             raise InputError(f"the loss is not finite at step {progress.step}", fix="lower the learning rate")
-        if self.settings.average_decay > 0:
-            update_average(progress.average, self.learner.weights(), self.settings.average_decay, progress.step)
         since = (progress.step - 1) % self.settings.log_every + 1
         bar.update()
         bar.set_postfix({name: f"{value / since:.3f}" for name, value in progress.sums.items()}, refresh=False)
@@ -170,13 +164,3 @@ def learning_rate(settings: OptimiserSettings, step: int) -> float:
 def seed_step(seed: int, step: int) -> None:
     """Seeds torch for one step, so that no random state has to be kept. All processes draw the same."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
-
-
-def update_average(average: dict[str, Tensor], weights: dict[str, Tensor], decay: float, step: int) -> None:
-    """Moves the average towards the weights; early steps, with less to average over, move it further."""
-    decay = min(decay, (1 + step) / (10 + step))
-    for name, value in weights.items():
-        if name in average and value.is_floating_point():
-            average[name].lerp_(value.detach(), 1 - decay)
-        else:
-            average[name] = value.detach().clone()

@@ -6,8 +6,6 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from scene.settings import Settings
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
 
 class OptimiserSettings(Settings):
     """AdamW with linear warm-up and a cosine down to zero (BEVFormer: 2e-4, backbone x 0.1, decay 0.01, clip 35).
@@ -20,7 +18,6 @@ class OptimiserSettings(Settings):
         weight_decay: of weights; biases, norms and embeddings have none.
         warmup_steps: steps over which the learning rate rises from 0.
         gradient_clip: largest norm of the gradient of all parameters together.
-        average_decay: the result is the exponential moving average of the weights with this decay; 0 takes the last.
         precision: "bfloat16" runs the network under autocast on CUDA; on the CPU everything is float32.
         log_every: steps per line of the history.
     """
@@ -32,7 +29,6 @@ class OptimiserSettings(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup_steps: Annotated[int, Field(ge=0)] = 30
     gradient_clip: PositiveFloat = 35.0
-    average_decay: Fraction = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     log_every: PositiveInt = 10
 
@@ -55,10 +51,8 @@ class SupervisedSettings(Settings):
 
     Attributes:
         class_balance: exponent of the class weight, frequency ** -class_balance.
-        label_smoothing: probability mass spread over all classes.
         dice_weight: of the Dice term; 0 switches it off.
     """
 
     class_balance: Annotated[float, Field(ge=0)] = 0.5
-    label_smoothing: Fraction = 0.0
     dice_weight: Annotated[float, Field(ge=0)] = 0.5

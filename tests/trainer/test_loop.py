@@ -1,6 +1,5 @@
 import itertools
 import json
-import math
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,7 +10,7 @@ import torch
 from scene.errors import InputError
 from tests.trainer import tiny
 from trainer.distributed import run_job
-from trainer.loop import learning_rate, seed_step, update_average
+from trainer.loop import learning_rate, seed_step
 
 OUTPUTS = ("model.safetensors", "model.json", "history.jsonl")
 
@@ -32,7 +31,7 @@ def killed(job, folder, first_step, die_in_step):
 
 
 def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path):
-    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(average_decay=0.9))
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser())
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     run_job(tiny.job(dataset, whole, settings))
     job = tiny.job(dataset, resumed, settings)
@@ -80,14 +79,3 @@ def test_random_state_of_a_step_does_not_depend_on_the_steps_before():
     assert torch.equal(torch.rand(3), first)
     seed_step(5, 8)
     assert not torch.equal(torch.rand(3), first)
-
-
-def test_average_follows_the_weights_and_copies_what_is_no_float():
-    average = {}
-    for step in range(1, 200):
-        update_average(average, {"w": torch.tensor([1.0]), "n": torch.tensor([step])}, 0.9, step)
-    assert math.isclose(float(average["w"]), 1.0)
-    assert int(average["n"]) == 199
-    for step in range(200, 207):
-        update_average(average, {"w": torch.tensor([0.0])}, 0.9, step)
-    assert float(average["w"]) == pytest.approx(0.9**7)

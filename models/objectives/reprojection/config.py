@@ -45,12 +45,9 @@ class ReprojectionConfig(ObjectiveConfig):
     Attributes:
         points_per_frame: ground pixels drawn per frame, in proportion to their weight.
         max_row_m: pixels whose row covers more ground than this along the ray are left out.
-        precise_row_m: pixels whose row covers more than this count by its square less, as measurements do whose error
-            grows with the row (inverse variance); 0 counts all rows alike.
         area_balance: weight pixels so that every BEV cell counts alike; False counts every pixel alike.
         confidence_power: exponent of the teacher's confidence in the weight; 0 ignores it.
         min_confidence: pixels below it are left out.
-        label_smoothing: probability mass spread over all classes.
         class_balance: exponent of the class weight, frequency ** -class_balance.
         cross_entropy_weight, dice_weight: of the two terms; 0 switches a term off.
         line_thickness_m: thickness of lines in the map's labels (docs/methods.md section 4), given to boundaries.
@@ -67,11 +64,9 @@ class ReprojectionConfig(ObjectiveConfig):
     name: Literal["reprojection"] = "reprojection"
     points_per_frame: Annotated[int, Field(ge=1)] = 8000
     max_row_m: Positive = 3.0
-    precise_row_m: NonNegative = 0.0
     area_balance: bool = True
     confidence_power: NonNegative = 1.0
     min_confidence: Fraction = 0.0
-    label_smoothing: Fraction = 0.05
     class_balance: NonNegative = 0.5
     cross_entropy_weight: NonNegative = 1.0
     dice_weight: NonNegative = 0.0

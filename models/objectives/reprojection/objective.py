@@ -99,8 +99,6 @@ class ReprojectionObjective(Objective):
         return parts
 
     def _cross_entropy(self, logits: Float[Tensor, "B P K"], class_id: Int64[Tensor, "B P"]) -> Float[Tensor, "B P"]:
-        """Per point, with smoothed targets, times the weight of the point's class."""
-        entropy = F.cross_entropy(
-            logits.transpose(1, 2), class_id, reduction="none", label_smoothing=self.config.label_smoothing
-        )
+        """Per point, times the weight of the point's class."""
+        entropy = F.cross_entropy(logits.transpose(1, 2), class_id, reduction="none")
         return entropy * self.class_weight[class_id]

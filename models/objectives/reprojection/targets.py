@@ -99,19 +99,15 @@ def pixel_weights(
 
     A pixel counts by the ground that it covers, at most as much as one BEV cell: a near cell, covered by many pixels,
     then weighs as much as a far one (docs/methods.md section 3, item 3). The whole is multiplied by a power of the
-    teacher's confidence, and by (precise_row_m / row) ** 2 where a row is coarser. `points_m` are the pixels' ground
-    points, NaN where there is none.
+    teacher's confidence. `points_m` are the pixels' ground points, NaN where there is none.
     """
     with np.errstate(invalid="ignore"):  # NaN above the horizon
         usable = (labels.class_id < num_classes) & (np.hypot(points_m[..., 0], points_m[..., 1]) < grid_radius_m(grid))
-    row_m = row_length_m(points_m)
-    usable &= (row_m <= config.max_row_m) & (labels.confidence >= config.min_confidence)
+    usable &= (row_length_m(points_m) <= config.max_row_m) & (labels.confidence >= config.min_confidence)
     weight = usable.astype(np.float64)
     if config.area_balance:
         area_m2 = ground_area_m2(labels.ground_from_pixel, *points_m.shape[1:3])
         weight *= np.minimum(area_m2 / grid.resolution_m**2, 1)
-    if config.precise_row_m > 0:
-        weight[usable] *= np.minimum(config.precise_row_m / row_m[usable], 1) ** 2
     if config.confidence_power > 0:
         weight *= labels.confidence**config.confidence_power
     return weight

@@ -34,7 +34,7 @@ class PretrainSettings(Settings):
 
 STAGE = Stage(
     name="pretrain",
-    version=3,
+    version=4,
     settings=PretrainSettings,
     inputs=("index", "geometry"),
     entry="stages.learn.pretrain.run:run",

@@ -13,7 +13,6 @@ GRID, SCHEMA = flat_world.GRID, flat_world.SCHEMA
 PLAIN = ReprojectionConfig(
     widen={},
     fill_gaps={},
-    label_smoothing=0.0,
     class_balance=0.0,
     points_per_frame=4000,
     temporal=TemporalConfig(weight=0.0),

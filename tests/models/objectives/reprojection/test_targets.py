@@ -5,7 +5,6 @@ import pytest
 
 from models.objectives.frames import ImageLabels
 from models.objectives.reprojection.config import ReprojectionConfig
-from models.objectives.reprojection.reproject import row_length_m
 from models.objectives.reprojection.targets import draw_systematically, draw_targets, pixel_weights, view_points
 from scene.camera import ground_from_pixel
 from scene.grid import BevGrid
@@ -66,17 +65,6 @@ def test_a_pixel_never_counts_more_than_a_cell_and_coarse_rows_not_at_all():
     assert np.nanmax(distance[near > 0]) < 0.6 * np.nanmax(distance[weight > 0])
     flat = pixel_weights(labels, points_m, 3, grid, CONFIG.model_copy(update={"area_balance": False}))
     assert set(np.unique(flat)) == {0, 1}
-
-
-def test_coarse_rows_count_by_their_square_less():
-    labels = flat_world.image_labels(np.eye(4))
-    points_m, _ = ground_points(labels.ground_from_pixel, *flat_world.IMAGE_HW_PX)
-    plain = CONFIG.model_copy(update={"area_balance": False, "confidence_power": 0.0})
-    weight = pixel_weights(labels, points_m, 3, flat_world.GRID, plain.model_copy(update={"precise_row_m": 0.5}))
-    row_m = row_length_m(points_m)
-    counted = pixel_weights(labels, points_m, 3, flat_world.GRID, plain) > 0
-    assert (weight[counted & (row_m <= 0.5)] == 1).all()
-    np.testing.assert_allclose(weight[counted & (row_m > 0.5)], 0.25 / row_m[counted & (row_m > 0.5)] ** 2)
 
 
 def test_structure_and_ignored_pixels_say_nothing():
