@@ -19,7 +19,7 @@ class BackboneTrainingSettings(RecipeSettings):
     shape: BackboneShape = BackboneShape(stem_channels=16, hidden_sizes=(24, 48, 64), depths=(1, 1, 1))
     out_stages: tuple[int, ...] = (1, 2, 3)
     neck_channels: int = 32
-    per_pixel: PhaseSettings = PhaseSettings(steps=4500, learning_rate=5e-3)
+    per_pixel: PhaseSettings = PhaseSettings(steps=20000, learning_rate=5e-3)
 
 
 STAGE = Stage(

@@ -32,7 +32,7 @@ Backbone, feature pyramid ({neck_channels} channels) and one linear classifier f
 (`synthetic/contents.py`); the last two are thrown away. {steps} steps of AdamW, {rate:g} after {warmup} steps of linear
 warm-up, then a cosine to zero; weight decay {weight_decay:g}; cross-entropy with weights 1 / log(1.02 + share).
 {batch_size} images per step from {num_trained} images: mirrored, cropped by up to {max_zoom:g}, recoloured.
-Seed {seed}. The learning rate was chosen on the held-out towns above.
+Seed {seed}. The learning rate was chosen on two other towns, with fewer steps in fewer towns.
 
 World (`configs/experiments/backbone.yaml`): seed {world_seed}, {teacher_towns} towns, {teacher_scenes} scenes of
 {frames} frames that are {interval:g} s apart. The towns share no street, light or traffic with those that the demo
