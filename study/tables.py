@@ -76,5 +76,5 @@ def _figures(rows: Sequence[Row]) -> Cells:
 
 
 def _mean(values: Sequence[float], sign: bool = False) -> str:
-    mean = f"{statistics.fmean(values):+.1f}" if sign else f"{statistics.fmean(values):.1f}"
+    mean = f"{statistics.fmean(values):+z.1f}" if sign else f"{statistics.fmean(values):.1f}"
     return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean

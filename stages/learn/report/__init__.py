@@ -53,7 +53,7 @@ class ReportSettings(Settings):
 
 STAGE = Stage(
     name="report",
-    version=2,
+    version=3,
     settings=ReportSettings,
     inputs=("index", "geometry", "teacher_labels", "bev_labels", "evaluate:*"),
     entry="stages.learn.report.run:run",

@@ -75,14 +75,14 @@ def findings(rows: list[Row]) -> list[str]:
             gain = 100 * (pretrained.miou.mean - scratch.miou.mean)
             sentences.append(
                 f"With {fraction:.0%} of the labels: pretrained {pretrained.miou} %, "
-                f"from scratch {scratch.miou} % ({gain:+.1f} pp)."
+                f"from scratch {scratch.miou} % ({gain:+z.1f} pp)."
             )
     half = by_kind.get((True, 0.5))
     if half and full:
         gain = 100 * (half.miou.mean - full.miou.mean)
         sentences.append(
             f"Pretrained with half the labels against from scratch with all of them: {half.miou} % to "
-            f"{full.miou} % ({gain:+.1f} pp)."
+            f"{full.miou} % ({gain:+z.1f} pp)."
         )
     return sentences
 

@@ -66,3 +66,9 @@ def test_costs_go_where_the_page_has_room_for_them() -> None:
     assert "a &lt;step&gt;" in html
     assert "<td>5.0</td>" in html, "the total of the wall-clock seconds"
     assert "1.00 GiB" in html
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus_sign(tmp_path: Path) -> None:
+    mious = {"scratch-100": 0.3804, "pretrained-50": 0.3802}
+    rows = read_rows(ARMS, {(arm, 0): scores(tmp_path / arm, miou) for arm, miou in mious.items()})
+    assert "(+0.0 pp)" in " ".join(findings(rows))
