@@ -47,30 +47,27 @@ def predict_drives(
     assert isinstance(trunk, BevFormer)
     walked = lanes(rows, reader.index.frame_scene[rows], batch_size)
     features: Tensor | None = None
-    for now, before, frames in _moments(reader, walked):
-        motions, known = [], []
-        for row, row_before in zip(now, before, strict=True):
-            motion, has_previous = reader.motion_since_previous(row)
-            motions.append(motion)
-            known.append(has_previous and reader.index.previous[row] == row_before and trunk.config.history > 0)
+    before = [-1] * len(walked)
+    for now, frames in _moments(reader, walked):
+        motions, has_previous = zip(*map(reader.motion_since_previous, now), strict=True)
+        walked_on = reader.index.previous[now] == before[: len(now)]
+        known = np.array(has_previous) & walked_on & (trunk.config.history > 0)
         features = trunk.advance(
             collate_frames(frames).to(device),
             torch.from_numpy(np.stack(motions)).float().to(device),
-            torch.tensor(known, device=device),
+            torch.from_numpy(known).to(device),
             None if features is None else features[: len(now)],
         )
-        for row, class_id in zip(now, decoder(features).argmax(dim=1).to(torch.uint8).cpu().numpy(), strict=True):
-            yield row, class_id
+        before = now
+        class_ids = decoder(features).argmax(dim=1).to(torch.uint8).cpu().numpy()
+        yield from zip(now, class_ids, strict=True)
 
 
-def _moments(
-    reader: FrameReader, walked: Sequence[Sequence[int]]
-) -> Iterator[tuple[list[int], list[int], list[FrameArrays]]]:
-    """At each moment the rows of all lanes that go on, the rows before them (-1: none), and their keyframes."""
+def _moments(reader: FrameReader, walked: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], list[FrameArrays]]]:
+    """At each moment the rows of all lanes that go on, and their keyframes; `walked` has the longest lane first."""
 
-    def read(moment: int) -> tuple[list[int], list[int], list[FrameArrays]]:
-        going = [lane for lane in walked if moment < len(lane)]
-        now = [lane[moment] for lane in going]
-        return now, [lane[moment - 1] if moment else -1 for lane in going], [reader.frame(row) for row in now]
+    def read(moment: int) -> tuple[list[int], list[FrameArrays]]:
+        now = [lane[moment] for lane in walked if moment < len(lane)]
+        return now, [reader.frame(row) for row in now]
 
-    return ahead(read, range(len(walked[0]) if walked else 0))
+    return ahead(read, range(len(walked[0])))

@@ -50,7 +50,7 @@ def test_history_makes_a_difference_and_only_along_the_scene(sources):
     whole = dict(predict_drives(network, reader, rows, 1, CPU))
     ends = rows[reader.index.previous >= 0]
     late = dict(predict_drives(network, reader, ends, 1, CPU))
-    first, second = (row for row in ends[:2])
+    first, second = ends[:2]
     assert (late[first] != whole[first]).any()  # its previous keyframe was not walked: nothing is known of it
     assert (late[second] != whole[second]).any()
 

@@ -31,7 +31,7 @@ def killed(job, folder, first_step, die_in_step):
 
 
 def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path):
-    settings = tiny.pretrain_settings(optimiser=tiny.optimiser())
+    settings = tiny.pretrain_settings()
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     run_job(tiny.job(dataset, whole, settings))
     job = tiny.job(dataset, resumed, settings)
