@@ -29,7 +29,7 @@ from stages.learn.pretrain import PretrainSettings
 from stages.learn.pretrain.run import assemble
 from trainer.batches import prefetched
 from trainer.distributed import Job
-from trainer.loop import make_optimiser
+from trainer.optimiser import Optimiser
 from trainer.process import Process, choose_device
 
 PARTS = ("data wait", "backbone", "neck", "encoder", "decoder", "losses", "backward", "optimiser")
@@ -112,12 +112,12 @@ def profile(model: str, steps: int, device: torch.device) -> tuple[list[dict[str
     trunk, decoder, objective = learner.trunk, learner.heads["decoder"], learner.objective
     assert objective is not None
     objective.heads = nn.ModuleDict({"decoder": nn.Identity()})  # the loss alone: it is given logits
-    optimiser = make_optimiser(learner, settings.optimiser)
+    optimiser = Optimiser(learner, settings.optimiser)
     clock, rows = Clock(device), []
     for name in ("backbone", "neck", "encoder"):
         clock.watch(name, getattr(trunk, name))
     batches = prefetched(maker, 0, steps + 1)
-    for _ in range(steps + 1):
+    for step in range(steps + 1):
         clock.seconds.clear()
         start = clock.now()
         with clock.part("data wait"):
@@ -134,7 +134,7 @@ def profile(model: str, steps: int, device: torch.device) -> tuple[list[dict[str
             logits.backward(leaf.grad)
         with clock.part("optimiser"):
             torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.optimiser.gradient_clip)
-            optimiser.step()
+            optimiser.step(step)
             optimiser.zero_grad()
         rows.append({**clock.seconds, "step": clock.now() - start})
     batches.close()

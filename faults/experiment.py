@@ -15,6 +15,7 @@ STAGES = (
     "teacher_labels",
     "ground",
     "geometry",
+    "ground_points",
     "bev_labels",
     "pretrain",
     "finetune",

@@ -79,6 +79,7 @@ class Experiment(Settings):
     teacher_labels: Section
     ground: Section
     geometry: Section
+    ground_points: Section
     bev_labels: Section
     look: Section
     teacher: Section

@@ -13,7 +13,7 @@ from scene.errors import InputError
 from scene.settings import Settings
 from stages.learn.report import Arm
 
-SHARED = ("pretrain", "finetune")
+SHARED = ("ground_points", "pretrain", "finetune")
 """Stages whose steps serve every arm that asks for the same; each arm and seed has an evaluation of its own."""
 
 
@@ -56,7 +56,8 @@ def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
     """Trains and scores one arm with one seed; returns the name of the evaluating step."""
     model: dict[str, str] = {}
     if arm.pretrained:
-        name = f"pretrain:{arm.name}:{seed}" if "pretrain" in arm.changes else f"pretrain:{seed}"
+        own_pretraining = {"ground_points", "pretrain"} & set(arm.changes)
+        name = f"pretrain:{arm.name}:{seed}" if own_pretraining else f"pretrain:{seed}"
         model = {"model": draft.add("pretrain", name, arm=arm, seed=seed)}
     if arm.label_fraction > 0:
         start = {"pretrain": model["model"]} if model else {}
@@ -91,9 +92,13 @@ class _Draft:
         changes = {} if arm is None else {str(stage): values for stage, values in arm.changes.items()}
         return merge(self.experiment.section(name), changes.get(name, {}))
 
-    def prepared(self, name: str) -> str:
-        """The one step of a stage that every arm shares, added when it is first asked for."""
-        return name if name in self.steps else self.add(name)
+    def prepared(self, name: str, arm: Arm | None = None) -> str:
+        """The one step of a stage that every arm shares, added when it is first asked for; an arm that changes that
+        stage's settings has its own."""
+        if arm is None or name not in arm.changes:
+            return name if name in self.steps else self.add(name)
+        own = f"{name}:{arm.name}"
+        return own if own in self.steps else self.add(name, own, arm=arm)
 
     def add(
         self,
@@ -118,7 +123,7 @@ class _Draft:
         for role in roles(described, settings):
             plain = role.removesuffix("?")
             if plain in STAGES and plain not in filled and (plain == role or self._offers(plain)):
-                filled[plain] = self.prepared(plain)
+                filled[plain] = self.prepared(plain, arm)
         world = self.experiment.data.world is not None
         step = Step(
             name or stage_name,

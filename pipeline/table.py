@@ -10,6 +10,7 @@ STAGES: dict[str, str] = {
     "teacher_labels": "stages.prepare.teacher_labels",
     "ground": "stages.prepare.ground",
     "geometry": "stages.prepare.geometry",
+    "ground_points": "stages.prepare.ground_points",
     "bev_labels": "stages.prepare.bev_labels",
     "look": "stages.prepare.look",
     "teacher": "stages.learn.teacher",

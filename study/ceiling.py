@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from cache.arrays import open_arrays
 from models.objectives.frames import ImageLabels
-from models.objectives.reprojection.config import ReprojectionConfig
-from models.objectives.reprojection.targets import view_points
 from scene.frames import FrameIndex
-from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from scene.transform import Matrix
 from stages.prepare.ground.check import homographies, true_homographies
+from stages.prepare.ground_points import GroundPointsSettings
+from stages.prepare.ground_points.classify import classified_pixels
 from stages.prepare.teacher_labels.check import exact_semantics
 from synthetic.contents import CAMERAS
 from trainer.metrics import class_iou
@@ -29,10 +28,8 @@ NOBODY = 255
 def ceilings(
     artifacts: dict[str, Path],
     split: str,
-    grid: BevGrid,
-    schema: LabelSchema,
     exact_map: NDArray[np.uint8],
-    config: ReprojectionConfig,
+    settings: GroundPointsSettings,
 ) -> dict[str, float]:
     """mIoU over the scored classes by name of the ground: "flat", "found", "true".
 
@@ -41,10 +38,10 @@ def ceilings(
     Args:
         artifacts: folders of world, index, ground and bev_labels.
         split: which scenes.
-        grid, schema: of the BEV labels.
         exact_map: (12,) our class id of each exact class.
-        config: how labels become classes of ground points.
+        settings: how labels become classes of ground points; of the grid and schema of the BEV labels.
     """
+    schema = settings.label_schema
     index = FrameIndex.load(artifacts["index"] / "index.npz")
     with np.load(artifacts["ground"] / "ground.npz", allow_pickle=False) as ground:
         found = ground["ground_from_ego"]
@@ -62,27 +59,21 @@ def ceilings(
         }
         for i, frame in enumerate(frames):
             truth = schema.classes_from_layers(np.asarray(layers[int(frame)]))
-            votes = {name: voted(classes[i], at[i], grid, schema, config) for name, at in grounds.items()}
+            votes = {name: voted(classes[i], at[i], settings) for name, at in grounds.items()}
             counted = np.all([vote != NOBODY for vote in votes.values()], axis=0)
             for name, vote in votes.items():
                 np.add.at(confusions[name], (truth[counted], vote[counted]), 1)
     return {name: _mean(confusion, schema) for name, confusion in confusions.items()}
 
 
-def voted(
-    class_id: NDArray[np.uint8],
-    ground_from_pixel: Matrix,
-    grid: BevGrid,
-    schema: LabelSchema,
-    config: ReprojectionConfig,
-) -> NDArray[np.uint8]:
+def voted(class_id: NDArray[np.uint8], ground_from_pixel: Matrix, settings: GroundPointsSettings) -> NDArray[np.uint8]:
     """The class (X, Y) with the most weight in each cell; `NOBODY` where no pixel's ground lies."""
     labels = ImageLabels(class_id, np.ones(class_id.shape, np.float32), ground_from_pixel)
-    points = view_points(labels, schema, grid, config)
-    cells = np.floor(grid.cell_from_ego(points.points_m.astype(np.float64)) + 0.5).astype(np.int64)
+    grid, pixels = settings.grid, classified_pixels(labels, settings)
+    cells = np.floor(grid.cell_from_ego(pixels.points_m) + 0.5).astype(np.int64)
     inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
-    weights = np.zeros((*grid.shape, len(schema.classes)))
-    np.add.at(weights, (*cells[inside].T, points.class_id[inside]), points.weight[inside])
+    weights = np.zeros((*grid.shape, len(settings.label_schema.classes)))
+    np.add.at(weights, (*cells[inside].T, pixels.class_id[inside]), pixels.weight[inside])
     winner: NDArray[np.uint8] = weights.argmax(axis=-1).astype(np.uint8)
     return np.where(weights.any(axis=-1), winner, np.uint8(NOBODY))
 

@@ -10,13 +10,13 @@ from rich.console import Console
 
 from cache.durable import write_atomically
 from cache.store import Store
-from models.objectives.reprojection.config import ReprojectionConfig
 from pipeline.config import load_experiment
 from pipeline.execute import Outcome
 from pipeline.inline import run_inline
 from pipeline.runlog import RunLog
 from pipeline.steps import plan_experiment
 from stages.learn.evaluate import EvaluateSettings
+from stages.prepare.ground_points import GroundPointsSettings
 from stages.prepare.teacher_labels import TeacherLabelsSettings
 from study.arms import Run, arms_of, shown_runs, tuning_runs
 from study.ceiling import ceilings
@@ -86,8 +86,8 @@ def _ground_claim(study: Study, world_seed: int, outcomes: Sequence[Outcome]) ->
     assert isinstance(evaluation, EvaluateSettings)
     exact_map = labels.teacher.map.lookup(labels.label_schema)
     folders = {name: made[name].artifact.path for name in ("world", "index", "ground", "bev_labels")}
-    objective = ReprojectionConfig(max_row_m=CEILING_ROW_M)
-    found = ceilings(folders, evaluation.split, evaluation.grid, labels.label_schema, exact_map, objective)
+    points = GroundPointsSettings(grid=evaluation.grid, label_schema=labels.label_schema, max_row_m=CEILING_ROW_M)
+    found = ceilings(folders, evaluation.split, exact_map, points)
     title = (
         f"Exact image labels voted into BEV cells reach {100 * found['true']:.1f} % mIoU on the true ground, "
         f"{100 * found['found']:.1f} on that found in the LiDAR, {100 * found['flat']:.1f} on z = 0; found over true"

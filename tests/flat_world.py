@@ -10,6 +10,7 @@ from cache.keys import KeySpec
 from cache.manifest import Artifact
 from cache.store import Store
 from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels, LabelView
+from models.objectives.points import GroundPoints, metres_per_unit
 from scene.camera import ground_from_pixel
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
@@ -17,6 +18,9 @@ from scene.ground import ground_points
 from scene.labels import STRUCTURE, BevClass, LabelSchema, MapLayer
 from scene.transform import inverse, rigid, rotation_from_euler
 from stages.prepare.geometry import STAGE as GEOMETRY
+from stages.prepare.ground_points import STAGE as GROUND_POINTS
+from stages.prepare.ground_points import GroundPointsSettings
+from stages.prepare.ground_points.run import drawn_points
 from stages.stage import Runtime, StageRun
 
 GRID = BevGrid(x_range_m=(-12.0, 12.0), y_range_m=(-8.0, 8.0), resolution_m=0.5)
@@ -28,6 +32,7 @@ SCHEMA = LabelSchema(
         BevClass(name="crossing", layers=("crossing_filled",), scored=True),
     ),
 )
+POINTS = GroundPointsSettings(grid=GRID, label_schema=SCHEMA, widen={}, fill_gaps={}, max_row_m=5.0)
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 YAW_DEG = (0, -55, -110, 180, 110, 55)
 IMAGE_HW_PX = (48, 96)
@@ -88,7 +93,19 @@ def image_labels(global_from_ego):
 def view(global_from_view, global_from_ego, frame=0):
     """The labels of one keyframe for a sample at another."""
     motion = inverse(global_from_ego) @ global_from_view
-    return LabelView(frame, lambda: image_labels(global_from_view), motion[np.ix_([0, 1, 3], [0, 1, 3])])
+    return LabelView(
+        frame,
+        lambda: image_labels(global_from_view),
+        lambda: points(image_labels(global_from_view)),
+        motion[np.ix_([0, 1, 3], [0, 1, 3])],
+    )
+
+
+def points(labels, settings=POINTS):
+    """What the stage `ground_points` makes of labels, as a reader gives it."""
+    drawn = drawn_points(labels, settings)
+    points_m = drawn["points"].astype(np.float32) * np.float32(metres_per_unit(settings.grid))
+    return GroundPoints(points_m, drawn["class_id"], float(drawn["weight"]))
 
 
 def frame(global_from_ego):
@@ -123,6 +140,8 @@ def write_dataset(root: Path, num_scenes=4, frames_per_scene=3):
     built["teacher_labels"] = _build(
         store, "teacher_labels", {"index": built["index"]}, lambda build: _write_labels(build.path, index)
     )
+    own = {role: built[role] for role in GROUND_POINTS.inputs}
+    built["ground_points"] = run_stage(store, GROUND_POINTS, POINTS, own)[0]
     built["bev_labels"] = _build(
         store, "bev_labels", {"index": built["index"]}, lambda build: _write_layers(build.path, index)
     )

@@ -18,6 +18,7 @@ from models.objectives.base import Batch, Losses
 from scene.errors import InputError
 from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.learner import Learner
+from trainer.optimiser import Optimiser, learning_rate
 from trainer.process import Process
 from trainer.settings import OptimiserSettings
 
@@ -67,7 +68,7 @@ class Training:
         Raises:
             InputError: if the loss is no longer finite.
         """
-        optimiser = make_optimiser(self.learner, self.settings)
+        optimiser = Optimiser(self.learner, self.settings)
         progress = self._restore(optimiser)
         network = self._distributed()
         self.learner.train()
@@ -88,18 +89,16 @@ class Training:
                     saved_at_s = time.monotonic()
         return progress.history
 
-    def _step(self, network: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, step: int) -> Losses:
+    def _step(self, network: nn.Module, optimiser: Optimiser, batch: Batch, step: int) -> Losses:
         self.process.check_launcher()
         seed_step(self.seed, step)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, step) * group["factor"]
         autocast = self.settings.precision == "bfloat16" and self.process.device.type == "cuda"
         with torch.autocast(self.process.device.type, dtype=torch.bfloat16, enabled=autocast):
             losses: Losses = network(batch.to(self.process.device))
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
-        optimiser.step()
+        optimiser.step(step)
         return losses
 
     def _account(self, progress: Progress, losses: Losses, bar: "tqdm[Any]") -> None:
@@ -118,12 +117,12 @@ class Training:
             )
             progress.sums.clear()
 
-    def _save(self, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+    def _save(self, optimiser: Optimiser, progress: Progress) -> None:
         if self.process.is_first:
             state = {"weights": self.learner.weights(), "optimiser": optimiser.state_dict(), **vars(progress)}
             save_checkpoint(self.checkpoint, state)
 
-    def _restore(self, optimiser: torch.optim.Optimizer) -> Progress:
+    def _restore(self, optimiser: Optimiser) -> Progress:
         state = load_checkpoint(self.checkpoint)
         if state is None:
             return Progress()
@@ -136,29 +135,6 @@ class Training:
             return self.learner
         # Every loss touches every parameter, if only with weight 0, so none has to be searched for.
         return DistributedDataParallel(self.learner, forward_sync_buffers=False)
-
-
-def make_optimiser(learner: Learner, settings: OptimiserSettings) -> torch.optim.AdamW:
-    """AdamW with the backbone's own learning rate, and weight decay on matrices and kernels only."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in learner.named_parameters():
-        if parameter.requires_grad:
-            factor = settings.backbone_factor if name.startswith("trunk.backbone.") else 1.0
-            decay = settings.weight_decay if parameter.ndim > 1 and "embedding" not in name else 0.0
-            groups.setdefault((factor, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": p, "factor": factor, "weight_decay": decay} for (factor, decay), p in groups.items()],
-        lr=settings.learning_rate,
-        fused=True,
-    )
-
-
-def learning_rate(settings: OptimiserSettings, step: int) -> float:
-    """Of a step: linear warm-up, then half a cosine to 0 after the last step."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -1,7 +1,7 @@
 """Random access to the frames of a data set: artifacts and image files to arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cache.reading import GroupReader
 from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels, LabelView
 from models.objectives.memory import ByteCache
+from models.objectives.points import GroundPoints, metres_per_unit
 from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.camera import resize_intrinsics
 from scene.errors import InputError
@@ -32,7 +33,13 @@ class Sources:
     geometry: Path
     data_root: Path
     teacher_labels: Path | None = None
+    ground_points: Path | None = None
     bev_labels: Path | None = None
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, Path], data_root: Path) -> "Sources":
+        """From a stage's inputs by role; those that samples are not read from are left out."""
+        return cls(data_root=data_root, **{f.name: inputs[f.name] for f in fields(cls) if f.name in inputs})
 
 
 class FrameReader:
@@ -62,6 +69,7 @@ class FrameReader:
         )
         self._seen_cells = geometry["seen_cells"]
         self._labels = GroupReader(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
+        self._points = GroupReader(sources.ground_points / "points.zarr") if sources.ground_points else None
         self._layers = GroupReader(sources.bev_labels / "bev.zarr")["layers"] if sources.bev_labels else None
         self._check_grid()
 
@@ -80,7 +88,7 @@ class FrameReader:
 
         Args:
             frame: row of the dataset index.
-            views: keyframes of its scene, as offsets in time from it, whose teacher labels come along.
+            views: keyframes of its scene, as offsets in time from it, whose labels and ground points come along.
             with_bev: whether the BEV label does.
 
         Raises:
@@ -117,7 +125,12 @@ class FrameReader:
         """Labels of a keyframe for the sample `row`; on the ground, ego frames differ by a motion in the plane."""
         poses = self.index.global_from_ego
         motion = np.eye(4) if row == seen_from else inverse(poses[row]) @ poses[seen_from]
-        return LabelView(seen_from, partial(self.image_labels, seen_from), motion[np.ix_([0, 1, 3], [0, 1, 3])])
+        return LabelView(
+            seen_from,
+            partial(self.image_labels, seen_from),
+            partial(self.ground_points, seen_from),
+            motion[np.ix_([0, 1, 3], [0, 1, 3])],
+        )
 
     def frame(self, row: int) -> FrameArrays:
         """One keyframe."""
@@ -145,6 +158,11 @@ class FrameReader:
         height, width = class_id.shape[1:]
         confidence = coarse.repeat(CONFIDENCE_STRIDE, axis=1).repeat(CONFIDENCE_STRIDE, axis=2)[:, :height, :width]
         return ImageLabels(class_id, confidence.astype(np.float32) / CONFIDENCE_STEPS, self._ground_from_pixel[row])
+
+    def ground_points(self, row: int) -> GroundPoints:
+        """What the teacher's labels of a keyframe say of the ground, as points."""
+        points: GroundPoints = self._cache.get(("points", row), lambda: self._read_points(row))
+        return points
 
     def bev_class(self, row: int) -> NDArray[np.uint8]:
         """The BEV label (X, Y) of a keyframe."""
@@ -187,6 +205,19 @@ class FrameReader:
             )
         class_id[~valid] = IGNORE
         return class_id, np.minimum(confidence, CONFIDENCE_STEPS)
+
+    def _read_points(self, row: int) -> GroundPoints:
+        if self._points is None:
+            raise ValueError("the reader was made without ground points")
+        points, class_id, weight = (self._points[name].read(row) for name in ("points", "class_id", "weight"))
+        if np.isnan(weight):
+            raise InputError(
+                f"there are no ground points of frame {row}",
+                where=str(self._sources.ground_points),
+                fix="give `ground_points` the split that is trained on",
+            )
+        points_m = points.astype(np.float32) * np.float32(metres_per_unit(self.grid))
+        return GroundPoints(points_m, class_id, float(weight))
 
     def _read_bev(self, row: int) -> NDArray[np.uint8]:
         if self._layers is None:

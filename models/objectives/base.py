@@ -85,11 +85,11 @@ class Objective(nn.Module, ABC):
         """New heads that fit `trunk` (a `models.bev.former.BevFormer`)."""
 
     def choose_views(self, earlier: int, later: int, random: np.random.Generator) -> Sequence[int]:  # noqa: ARG002
-        """Which keyframes' teacher labels `prepare` wants, as offsets in time from the sample's own, that one first.
+        """Which keyframes' labels or points `prepare` wants, as offsets in time from the sample's own, that one first.
 
         The scene has `earlier` keyframes before the sample's own and `later` ones after it.
         """
-        return (0,) if "teacher_labels" in self.needs else ()
+        return (0,) if {"teacher_labels", "ground_points"} & set(self.needs) else ()
 
     @abstractmethod
     def prepare(self, clip: ClipArrays, random: np.random.Generator) -> Targets:

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 
+from models.objectives.points import GroundPoints
+
 Array = np.ndarray[Any, Any]
 
 
@@ -28,16 +30,18 @@ class ImageLabels:
 
 @dataclass(frozen=True, eq=False)
 class LabelView:
-    """The teacher labels of one keyframe, for a sample whose ground it shows: the sample's own or a neighbour.
+    """What the teacher says of one keyframe, for a sample whose ground it shows: the sample's own or a neighbour.
 
     Attributes:
-        frame: its row in the dataset index, by which work on its labels can be remembered.
-        read: gives the labels.
+        frame: its row in the dataset index.
+        read: gives the label images, where the objective needs `teacher_labels`.
+        points: gives the points of its ground, where the objective needs `ground_points`.
         ground_from_view: maps (x, y, 1) on the ground of that keyframe's ego frame to the sample's (x, y, 1).
     """
 
     frame: int
     read: Callable[[], ImageLabels]
+    points: Callable[[], GroundPoints]
     ground_from_view: Float[Array, "3 3"]
 
 
@@ -67,7 +71,7 @@ class ClipArrays:
         ego_from_previous: T transforms (4, 4); [t] maps the ego frame of frames[t] into that of frames[t + 1].
         has_previous: T flags; False where frames[t] stands for a frame that does not exist.
         bev_class: BEV label of the current frame, None where it has none.
-        views: teacher labels that show the current frame's ground, its own first; empty where nobody asked.
+        views: what the teacher says that shows the current frame's ground, its own first; empty where nobody asked.
     """
 
     frames: tuple[FrameArrays, ...]

@@ -69,9 +69,22 @@ def test_stages_that_no_arm_needs_are_left_out() -> None:
 
 def test_an_objective_that_is_kept_brings_its_needs() -> None:
     kept = {s.name: s for s in plan("smoke", until="finetune")}
-    assert kept["finetune:pretrained-50:0"].inputs["teacher_labels"] == "teacher_labels"
+    assert kept["finetune:pretrained-50:0"].inputs["ground_points"] == "ground_points"
     dropped = {s.name: s for s in plan("smoke", "finetune.keep_objective_weight=0", until="finetune")}
-    assert "teacher_labels" not in dropped["finetune:pretrained-50:0"].inputs
+    assert "ground_points" not in dropped["finetune:pretrained-50:0"].inputs
+
+
+def test_an_arm_that_changes_how_data_are_prepared_has_a_step_of_its_own() -> None:
+    arms = """arms=[
+      {name: one, title: x, label_fraction: 0, pretrained: true},
+      {name: two, title: x, label_fraction: 0.5, pretrained: true, changes: {ground_points: {max_row_m: 2.0}}},
+      {name: three, title: x, label_fraction: 0, pretrained: true, changes: {ground_points: {max_row_m: 2.0}}}]"""
+    steps = {step.name: step for step in plan("smoke", arms)}
+    read = {name: step.inputs.get("ground_points") for name, step in steps.items()}
+    assert read["pretrain:0"] == "ground_points"
+    assert read["finetune:two:0"] == read[steps["evaluate:three:0"].inputs["model"]] == "ground_points:two"
+    assert [name for name in steps if name.startswith("ground_points")] == ["ground_points", "ground_points:two"]
+    assert steps["ground_points:two"].inputs == steps["ground_points"].inputs
 
 
 def test_a_change_of_the_objective_reaches_pretraining_and_what_is_kept_of_it() -> None:

@@ -139,7 +139,7 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
     last = machine.start_run()
     until(lambda: machine.state_of(last) == "COMPLETED")
     artifacts = {artifact.stage: artifact for artifact in Store(machine.cache).artifacts()}
-    assert set(artifacts) == {"world", "index", "teacher_labels", "ground", "geometry", "pretrain"}
+    assert set(artifacts) == {"world", "index", "teacher_labels", "ground", "geometry", "ground_points", "pretrain"}
     attempts = {stage: a.manifest.provenance["cost"]["attempts"] for stage, a in artifacts.items()}
     assert attempts == {"world": 2, "index": 1, "teacher_labels": 2, "ground": 1, "geometry": 1, "pretrain": 2}
     assert list((machine.cache / "tmp").iterdir()) == []

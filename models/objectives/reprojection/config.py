@@ -2,14 +2,13 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from models.objectives.choice import ObjectiveConfig
 from scene.settings import Settings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class TemporalConfig(Settings):
@@ -43,41 +42,20 @@ class ReprojectionConfig(ObjectiveConfig):
     """Cross-entropy of the BEV prediction against the teacher's classes, where each label pixel's ray meets the ground.
 
     Attributes:
-        points_per_frame: ground pixels drawn per frame, in proportion to their weight.
-        max_row_m: pixels whose row covers more ground than this along the ray are left out.
-        area_balance: weight pixels so that every BEV cell counts alike; False counts every pixel alike.
-        confidence_power: exponent of the teacher's confidence in the weight; 0 ignores it.
-        min_confidence: pixels below it are left out.
+        points_per_frame: ground points drawn per sample, in proportion to their weight.
         class_balance: exponent of the class weight, frequency ** -class_balance.
         cross_entropy_weight, dice_weight: of the two terms; 0 switches a term off.
-        line_thickness_m: thickness of lines in the map's labels (docs/methods.md section 4), given to boundaries.
-        widen: classes of thin paint by name, with the thickness in metres that the map's labels give them.
-        fill_gaps: classes of striped paint by name, with the widest gap in metres between stripes: the map's labels
-            cover stripes and gaps.
         neighbours: see `NeighbourConfig`.
         temporal: see `TemporalConfig`.
     """
 
     entry: ClassVar[str] = "models.objectives.reprojection.objective:ReprojectionObjective"
-    needs: ClassVar[tuple[str, ...]] = ("teacher_labels",)
+    needs: ClassVar[tuple[str, ...]] = ("ground_points",)
 
     name: Literal["reprojection"] = "reprojection"
     points_per_frame: Annotated[int, Field(ge=1)] = 8000
-    max_row_m: Positive = 3.0
-    area_balance: bool = True
-    confidence_power: NonNegative = 1.0
-    min_confidence: Fraction = 0.0
     class_balance: NonNegative = 0.5
     cross_entropy_weight: NonNegative = 1.0
     dice_weight: NonNegative = 0.0
-    line_thickness_m: Positive = 0.75
-    widen: dict[str, Positive] = Field(default={"divider": 0.75})
-    fill_gaps: dict[str, Positive] = Field(default={"crossing": 2.0})
     neighbours: NeighbourConfig = NeighbourConfig()
     temporal: TemporalConfig = TemporalConfig()
-
-    @model_validator(mode="after")
-    def _one_treatment(self) -> "ReprojectionConfig":
-        if both := sorted(set(self.widen) & set(self.fill_gaps)):
-            raise ValueError(f"classes are both in widen and in fill_gaps: {both}")
-        return self

@@ -10,18 +10,14 @@ from torch import Tensor, nn
 
 from models.bev.former import BevFormer
 from models.objectives.base import Batch, Losses, Objective, Targets
-from models.objectives.frames import ClipArrays, LabelView
-from models.objectives.memory import ByteCache
+from models.objectives.frames import ClipArrays
 from models.objectives.reprojection.config import ReprojectionConfig
 from models.objectives.reprojection.reproject import sample_bev
-from models.objectives.reprojection.targets import ViewPoints, draw_targets, view_points
+from models.objectives.reprojection.targets import draw_targets
 from models.objectives.reprojection.temporal import temporal_loss
 from models.objectives.segmentation import class_weights, dice_loss, make_decoder
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-
-REMEMBERED_BYTES = 1 << 29
-"""How much of the keyframes' ground points stays in memory, our choice: those of about a thousand small images."""
 
 
 class ReprojectionObjective(Objective):
@@ -32,7 +28,6 @@ class ReprojectionObjective(Objective):
     def __init__(self, config: ReprojectionConfig, schema: LabelSchema, grid: BevGrid) -> None:
         super().__init__(config, schema, grid)
         self.config = config
-        self._remembered = ByteCache(REMEMBERED_BYTES)
         self.register_buffer("class_weight", torch.ones(len(schema.classes)), persistent=False)
 
     def build_heads(self, trunk: nn.Module) -> nn.ModuleDict:
@@ -50,15 +45,12 @@ class ReprojectionObjective(Objective):
     def prepare(self, clip: ClipArrays, random: np.random.Generator) -> Targets:
         """Ground points (P, 2), their classes (P,), weights (P,), and the cells (X, Y) that the previous frame saw."""
         if not clip.views:
-            raise ValueError("the sample has no teacher labels")
-        views = [(self._view_points(view), view.ground_from_view) for view in clip.views]
+            raise ValueError("the sample has no ground points")
+        views = [(view.points(), view.ground_from_view) for view in clip.views]
         targets = draw_targets(views, self.grid, self.config.points_per_frame, random)
         has_previous = len(clip.frames) > 1 and clip.has_previous[-1]
         seen = clip.frames[-2].seen if has_previous else np.zeros(self.grid.shape, np.bool_)
         return {**vars(targets), "previous_seen": seen}
-
-    def _view_points(self, view: LabelView) -> ViewPoints:
-        return self._remembered.get(view.frame, lambda: view_points(view.read(), self.schema, self.grid, self.config))
 
     def calibrate(self, samples: Sequence[Targets]) -> None:
         """Sets the class weights from the frequency of classes among the points of some samples."""

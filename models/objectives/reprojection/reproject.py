@@ -8,18 +8,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.objectives.frames import Array
 from scene.grid import BevGrid
-
-
-def row_length_m(points_m: Float[Array, "C H W 2"]) -> Float[Array, "C H W"]:
-    """Ground between a pixel and the one below it in metres, from the ground points of all pixels; NaN at the horizon.
-
-    The last row takes the value of the row above it.
-    """
-    step_m = np.diff(points_m, axis=1)
-    length: NDArray[np.float64] = np.hypot(step_m[..., 0], step_m[..., 1])
-    return np.concatenate([length, length[:, -1:]], axis=1)
 
 
 def inside_grid(points_m: NDArray[np.floating[Any]], grid: BevGrid) -> NDArray[np.bool_]:
@@ -28,11 +17,6 @@ def inside_grid(points_m: NDArray[np.floating[Any]], grid: BevGrid) -> NDArray[n
     x, y = points_m[..., 0], points_m[..., 1]
     inside: NDArray[np.bool_] = (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
     return inside
-
-
-def grid_radius_m(grid: BevGrid) -> float:
-    """Distance of the grid's farthest corner from the ego frame's origin."""
-    return float(np.hypot(max(map(abs, grid.x_range_m)), max(map(abs, grid.y_range_m))))
 
 
 def sample_bev(

@@ -63,13 +63,7 @@ def _reader(stage_run: StageRun) -> FrameReader:
         raise InputError("evaluation reads images, but no data set folder is given", where="data.root", fix="set it")
     settings: EvaluateSettings = stage_run.settings
     folders = {role: artifact.path for role, artifact in stage_run.inputs.items()}
-    sources = Sources(
-        index=folders["index"],
-        geometry=folders["geometry"],
-        data_root=stage_run.data_root,
-        teacher_labels=folders["teacher_labels"],
-        bev_labels=folders["bev_labels"],
-    )
+    sources = Sources.of(folders, stage_run.data_root)
     model = settings.model
     return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
 

@@ -72,7 +72,7 @@ class FinetuneSettings(Settings):
 
 STAGE = Stage(
     name="finetune",
-    version=4,
+    version=5,
     settings=FinetuneSettings,
     inputs=("index", "geometry", "bev_labels", "pretrain?"),
     entry="stages.learn.finetune.run:run",

@@ -48,13 +48,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     settings = FinetuneSettings.parse(job.settings)
     check_flip(settings.grid, settings.augment)
     inputs = {role: Path(folder) for role, folder in job.inputs.items()}
-    sources = Sources(
-        index=inputs["index"],
-        geometry=inputs["geometry"],
-        data_root=Path(job.data_root),
-        teacher_labels=inputs.get("teacher_labels"),
-        bev_labels=inputs["bev_labels"],
-    )
+    sources = Sources.of(inputs, Path(job.data_root))
     model = settings.model
     reader = FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
     labelled = frames_of_fraction(reader.index, settings.split, settings.label_fraction, settings.subset_seed)

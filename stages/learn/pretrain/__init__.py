@@ -34,7 +34,7 @@ class PretrainSettings(Settings):
 
 STAGE = Stage(
     name="pretrain",
-    version=4,
+    version=5,
     settings=PretrainSettings,
     inputs=("index", "geometry"),
     entry="stages.learn.pretrain.run:run",

@@ -74,7 +74,7 @@ def assemble(settings: PretrainSettings, job: Job, process: Process) -> tuple[Le
     """
     check_flip(settings.grid, settings.augment)
     inputs = {role: Path(folder) for role, folder in job.inputs.items()}
-    sources = Sources(inputs["index"], inputs["geometry"], Path(job.data_root), inputs.get("teacher_labels"))
+    sources = Sources.of(inputs, Path(job.data_root))
     model = settings.model
     reader = FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
     frames = reader.index.frames_of_split(settings.split)

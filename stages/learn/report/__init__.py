@@ -9,7 +9,7 @@ from scene.labels import LabelSchema
 from scene.settings import Settings
 from stages.stage import Stage
 
-Changes = dict[Literal["pretrain", "finetune", "evaluate"], dict[str, Any]]
+Changes = dict[Literal["ground_points", "pretrain", "finetune", "evaluate"], dict[str, Any]]
 """Settings by stage, to be laid over an experiment's."""
 
 
@@ -21,7 +21,7 @@ class Arm(Settings):
         title: what the reader sees.
         label_fraction: share of the labelled scenes that it was fine-tuned on; 0 for none.
         pretrained: whether it started from pretraining.
-        changes: settings of its own for the stages pretrain, finetune and evaluate, laid over the experiment's.
+        changes: settings of its own for some stages (`Changes`), laid over the experiment's.
     """
 
     name: str

@@ -79,6 +79,6 @@ def test_settings_of_the_named_objective_are_checked():
 def test_asking_what_an_objective_needs_loads_no_torch():
     code = (
         "import sys; from stages.learn.pretrain import STAGE; from models.objectives import config_class;"
-        "assert config_class('reprojection').needs == ('teacher_labels',); assert 'torch' not in sys.modules"
+        "assert config_class('reprojection').needs == ('ground_points',); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -83,13 +83,13 @@ def test_scores_and_predictions_cover_the_validation_frames(trained, dataset):
     assert int(np.max(predictions["class_id"][:])) < len(SCHEMA.classes)
 
 
-def test_random_arm_reads_neither_teacher_labels_nor_pretraining():
+def test_random_arm_reads_neither_ground_points_nor_pretraining():
     scratch, kept = tiny.finetune_settings(), tiny.finetune_settings(init="pretrained")
     plain = tiny.finetune_settings(init="pretrained", keep_objective_weight=0.0)
     assert scratch.objective is None
     assert plain.objective is None
     assert kept.objective is not None
-    assert kept.objective.needs == ("teacher_labels",)
+    assert kept.objective.needs == ("ground_points",)
 
 
 def test_key_of_an_arm_holds_only_what_plays_a_part_in_it():

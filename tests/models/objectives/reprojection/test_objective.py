@@ -11,8 +11,6 @@ from trainer.batches import collate
 
 GRID, SCHEMA = flat_world.GRID, flat_world.SCHEMA
 PLAIN = ReprojectionConfig(
-    widen={},
-    fill_gaps={},
     class_balance=0.0,
     points_per_frame=4000,
     temporal=TemporalConfig(weight=0.0),

@@ -1,8 +1,7 @@
 import numpy as np
-import pytest
 import torch
 
-from models.objectives.reprojection.reproject import inside_grid, row_length_m, sample_bev
+from models.objectives.reprojection.reproject import inside_grid, sample_bev
 from scene.grid import BevGrid
 
 GRID = BevGrid(x_range_m=(-4.0, 6.0), y_range_m=(-2.0, 1.0), resolution_m=0.5)
@@ -35,13 +34,3 @@ def test_gradient_reaches_the_neighbouring_cells_and_no_other():
 def test_grid_border_belongs_to_one_side():
     points = np.array([[-4.0, -2.0], [5.99, 0.99], [6.0, 0.0], [0.0, 1.0], [np.nan, 0.0]])
     assert inside_grid(points, GRID).tolist() == [True, True, False, False, False]
-
-
-@pytest.mark.filterwarnings("error")
-def test_row_length_is_the_step_to_the_row_below():
-    points = np.zeros((1, 3, 2, 2))
-    points[0, :, :, 0] = np.array([9.0, 4.0, 2.0])[:, None]
-    points[0, 0, 0] = np.nan
-    length = row_length_m(points)
-    np.testing.assert_allclose(length[0, :, 1], [5, 2, 2])
-    assert np.isnan(length[0, 0, 0])

@@ -1,7 +1,7 @@
 import numpy as np
 
-from models.objectives.reprojection.lines import ThickLines, area_segments, border_segments, on_ground
 from scene.labels import IGNORE, STRUCTURE
+from stages.prepare.ground_points.lines import ThickLines, area_segments, border_segments, on_ground
 
 BOUNDS = (np.array([-10.0, -5.0]), np.array([10.0, 5.0]))
 INNER, OUTER = np.zeros(256, bool), np.zeros(256, bool)

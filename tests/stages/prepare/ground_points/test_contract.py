@@ -1,0 +1,72 @@
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from cache.arrays import open_arrays
+from cache.store import Store
+from scene.errors import InputError
+from stages.prepare.ground_points import STAGE
+from stages.prepare.ground_points import run as points_run
+from tests import flat_world
+from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
+
+SETTINGS = flat_world.POINTS.model_copy(update={"points_per_keyframe": 500})
+NUM_FRAMES = 4
+
+
+def recipe(root, **changes):
+    """Two shards of two keyframes; those of the second one's scene are for evaluation."""
+    made = flat_world.write_dataset(root.with_name(f"{root.name}-data-set"), num_scenes=2, frames_per_scene=2)
+    with mock.patch.object(points_run, "FRAMES_PER_SHARD", 2):
+        inputs = {role: made[role] for role in STAGE.inputs}
+        return flat_world.run_stage(Store(root), STAGE, SETTINGS.model_copy(update=changes), inputs)
+
+
+def test_contract(tmp_path):
+    check_rerun_does_nothing(recipe, tmp_path)
+    changes = {
+        "points_per_keyframe": 100,
+        "max_row_m": 1.0,
+        "area_balance": False,
+        "confidence_power": 0.0,
+        "min_confidence": 0.5,
+        "line_thickness_m": 1.0,
+        "widen": {"road": 1.0},
+        "fill_gaps": {"crossing": 1.0},
+        "split": "val",
+    }
+    check_changed_setting(recipe, tmp_path, **changes)
+    points = {"shape": [NUM_FRAMES, 500, 2], "dtype": "int16", "dims": ["frame", "point", "xy"]}
+    classes = {"shape": [NUM_FRAMES, 500], "dtype": "uint8", "dims": ["frame", "point"]}
+    weight = {"shape": [NUM_FRAMES], "dtype": "float32", "dims": ["frame"]}
+    declared = {"points.zarr/points": points, "points.zarr/class_id": classes, "points.zarr/weight": weight}
+    check_schema(recipe(tmp_path / "cache")[0], declared)
+
+
+def test_kill_and_resume(tmp_path):
+    check_kill_and_resume(recipe, tmp_path, num_kills=3)
+
+
+def test_what_is_kept_stands_for_the_ground(tmp_path):
+    artifact, _ = recipe(tmp_path / "cache", points_per_keyframe=2000)
+    group = open_arrays(artifact.path / "points.zarr")
+    assert np.isnan(group["weight"][2:]).all(), "keyframes of another split have no points"
+    points_m = group["points"][0] * points_run.metres_per_unit(flat_world.GRID)
+    poses = flat_world.make_index(tmp_path / "again", 2, 2).global_from_ego
+    expected = flat_world.class_at(flat_world.to_global(points_m, poses[0]))
+    assert (group["class_id"][0] == expected).mean() > 0.999
+    shares = artifact.manifest.statistics["classes"]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+    assert shares["background"] > shares["crossing"] > 0
+    assert artifact.manifest.statistics["keyframes"] == 2
+
+
+def test_labels_without_any_ground_are_refused(tmp_path):
+    with pytest.raises(InputError, match="the teacher's labels show no ground in any keyframe"):
+        recipe(tmp_path / "cache", min_confidence=1.0, max_row_m=1e-6)
+
+
+def test_a_split_without_keyframes_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no keyframe is in the split .*ground_points.split = 'tarin'"):
+        recipe(tmp_path / "cache", split="tarin")
