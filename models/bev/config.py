@@ -96,6 +96,8 @@ class BevFormerConfig(Settings):
         image_hw_px: height and width of the images the model is fed with.
         backbone: the image backbone.
         neck_channels: channels of the feature pyramid.
+        pretrained_neck: start the pyramid from `neck.safetensors` beside the backbone's weights in a local folder, and
+            not at random, as upstream starts from a detector's. It must be of the same backbone, channels and levels.
         num_levels: pyramid levels that the encoder samples, finest first. Fewer than `out_stages`: the coarser ones
             only feed the finest through the top-down path. More: strided convolutions append them.
         embed_dim: channels D of the BEV features, a multiple of `num_heads` and of 2.
@@ -122,6 +124,7 @@ class BevFormerConfig(Settings):
     image_hw_px: tuple[PositiveInt, PositiveInt]
     backbone: BackboneConfig
     neck_channels: PositiveInt = 256
+    pretrained_neck: bool = False
     num_levels: PositiveInt = 1
     embed_dim: PositiveInt = 256
     ffn_dim: PositiveInt = 512
@@ -137,6 +140,12 @@ class BevFormerConfig(Settings):
     drop_history_frame: bool = True
     ego_motion: bool = True
     max_cameras: int = Field(default=6, ge=0)
+
+    @model_validator(mode="after")
+    def _neck_has_a_place(self) -> "BevFormerConfig":
+        if self.pretrained_neck and self.backbone.pretrained is None:
+            raise ValueError("pretrained_neck needs backbone.pretrained, beside whose weights it lies")
+        return self
 
     @model_validator(mode="after")
     def _divisible(self) -> "BevFormerConfig":

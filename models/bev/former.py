@@ -14,8 +14,9 @@ from models.bev.config import STAGE_STRIDES, BevFormerConfig
 from models.bev.encoder import BevEncoder
 from models.bev.history import EgoMotionEmbedding, without_frame
 from models.bev.inputs import CameraFrames, Clip
-from models.bev.neck import FeaturePyramid
+from models.bev.neck import FeaturePyramid, load_neck
 from models.bev.projection import anchor_points, find_hits
+from models.bev.source import weights_folder
 from models.bev.warp import warp_bev
 from scene.grid import BevGrid
 
@@ -33,7 +34,7 @@ class BevFormer(nn.Module):
 
     Raises:
         ValueError: if the grid is no multiple of `config.query_factor`.
-        InputError: if the pretrained backbone cannot be loaded.
+        InputError: if the pretrained backbone or pyramid cannot be loaded.
     """
 
     def __init__(self, config: BevFormerConfig, grid: BevGrid) -> None:
@@ -42,6 +43,8 @@ class BevFormer(nn.Module):
         self.query_grid = grid.coarser(config.query_factor)
         self.backbone = ImageBackbone(config.backbone)
         self.neck = FeaturePyramid(self.backbone.channels, config.neck_channels, config.num_levels)
+        if config.pretrained_neck:
+            load_neck(self.neck, weights_folder(config.backbone))
         self.level_embedding = nn.Parameter(torch.randn(config.num_levels, config.neck_channels))
         cameras = torch.randn(config.max_cameras, config.neck_channels)
         self.camera_embedding = nn.Parameter(cameras) if config.max_cameras else None

@@ -1,10 +1,17 @@
 """Feature pyramid (Lin et al., FPN, CVPR 2017)."""
 
 import math
+from pathlib import Path
 
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from scene.errors import InputError
+
+NECK_FILE = "neck.safetensors"
 
 
 class FeaturePyramid(nn.Module):
@@ -31,6 +38,30 @@ class FeaturePyramid(nn.Module):
         for stride_two in self.extra:
             levels.append(stride_two(levels[-1].relu()))
         return levels
+
+
+def save_neck(neck: FeaturePyramid, folder: Path) -> None:
+    """Writes `NECK_FILE`, for `BevFormerConfig.pretrained_neck`."""
+    save_file({name: value.contiguous() for name, value in neck.state_dict().items()}, folder / NECK_FILE)
+
+
+def load_neck(neck: FeaturePyramid, folder: Path) -> None:
+    """Puts the weights of `NECK_FILE` in place.
+
+    Raises:
+        InputError: if there is no such file, it is damaged, or of a pyramid of another shape.
+    """
+    file = folder / NECK_FILE
+    fix = "set model.pretrained_neck to false, or give a backbone's folder that has its pyramid"
+    try:
+        neck.load_state_dict(load_file(file))
+    except FileNotFoundError:
+        raise InputError("the pretrained backbone comes without a pyramid", where=str(file), fix=fix) from None
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"the pretrained pyramid cannot be read: {error}", where=str(file), fix=fix) from error
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise InputError(f"the pretrained pyramid is of another shape: {first}", where=str(file), fix=fix) from error
 
 
 def _conv_norm(in_channels: int, channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:

@@ -10,12 +10,12 @@ from transformers.utils import logging
 
 from models.bev.backbone import ImageBackbone
 from models.bev.config import BackboneConfig
-from models.bev.neck import FeaturePyramid
+from models.bev.neck import FeaturePyramid, save_neck
 
 
 class ImageSegmenter(nn.Module):
-    """Backbone, feature pyramid and one linear classifier; the pyramid is that of the BEV model, so that the backbone
-    learns features that such a pyramid can use (our choice).
+    """Backbone, feature pyramid and one linear classifier; the pyramid is that of the BEV model, which starts from both
+    (our choice; upstream starts from a detector's backbone and pyramid).
 
     Args:
         config: the backbone.
@@ -35,6 +35,7 @@ class ImageSegmenter(nn.Module):
         return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
     def save_backbone(self, folder: Path) -> None:
-        """Writes config.json and model.safetensors of the backbone alone, for `BackboneConfig.pretrained`."""
+        """Writes the backbone, for `BackboneConfig.pretrained`, and beside it the pyramid."""
         logging.disable_progress_bar()
         self.backbone.model.to(memory_format=torch.contiguous_format).save_pretrained(folder)
+        save_neck(self.neck, folder)

@@ -36,6 +36,8 @@ def test_the_demos_model_starts_from_them_whatever_its_seed():
         loaded = trunk.backbone.model.state_dict()
         assert loaded.keys() == trained.keys()
         assert all(torch.equal(loaded[name], trained[name]) for name in trained)
+        neck = load_file(EMBEDDED_FOLDER / "neck.safetensors")
+        assert all(torch.equal(value, neck[name]) for name, value in trunk.neck.state_dict().items())
 
 
 def test_every_learning_step_of_the_demo_has_their_digest_and_not_their_place():

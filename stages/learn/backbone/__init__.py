@@ -11,7 +11,7 @@ class BackboneTrainingSettings(RecipeSettings):
     Attributes:
         shape: of the ResNet.
         out_stages: whose maps the classifier reads, and later the BEV model.
-        neck_channels: of the feature pyramid between backbone and classifier.
+        neck_channels: of the feature pyramid between backbone and classifier, which the BEV model starts from too.
         per_pixel: how long and how fast.
     """
 
@@ -19,12 +19,12 @@ class BackboneTrainingSettings(RecipeSettings):
     shape: BackboneShape = BackboneShape(stem_channels=16, hidden_sizes=(24, 48, 64), depths=(1, 1, 1))
     out_stages: tuple[int, ...] = (1, 2, 3)
     neck_channels: int = 32
-    per_pixel: PhaseSettings = PhaseSettings(steps=20000, learning_rate=5e-3)
+    per_pixel: PhaseSettings = PhaseSettings(steps=40000, learning_rate=5e-3)
 
 
 STAGE = Stage(
     name="backbone",
-    version=1,
+    version=2,
     settings=BackboneTrainingSettings,
     inputs=("world", "index"),
     entry="stages.learn.backbone.run:run",

@@ -17,7 +17,8 @@ A small ResNet ({parameters:,} parameters) that has seen camera images of the em
 ImageNet weights are to a real data set: every arm, from scratch or pretrained, starts from it. It knows images only:
 no geometry, no BEV label and no town of the demo. `make backbone` trains it and prints the scores below;
 `python -m stages.learn.backbone.publish ARTIFACT` copies weights, configuration and this page here. Nothing is edited
-by hand. A BEV model takes it with `backbone: {{kind: resnet, pretrained: embedded, ...}}`.
+by hand. A BEV model takes it with `backbone: {{kind: resnet, pretrained: embedded, ...}}`, and with
+`pretrained_neck: true` the feature pyramid that it was trained with (`neck.safetensors`).
 
 ## Quality
 
@@ -29,7 +30,7 @@ trained on, at {image_h} x {image_w} px:
 ## Recipe
 
 Backbone, feature pyramid ({neck_channels} channels) and one linear classifier for {num_classes} classes
-(`synthetic/contents.py`); the last two are thrown away. {steps} steps of AdamW, {rate:g} after {warmup} steps of linear
+(`synthetic/contents.py`); the last is thrown away. {steps} steps of AdamW, {rate:g} after {warmup} steps of linear
 warm-up, then a cosine to zero; weight decay {weight_decay:g}; cross-entropy with weights 1 / log(1.02 + share).
 {batch_size} images per step from {num_trained} images: mirrored, cropped by up to {max_zoom:g}, recoloured.
 Seed {seed}. The learning rate was chosen on two other towns, with fewer steps in fewer towns.

@@ -8,9 +8,12 @@ from safetensors.torch import load_file
 from models.bev.backbone import ImageBackbone
 from models.bev.config import BackboneConfig
 from scene.errors import InputError
+from tests import flat_world
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing
 from tests.stages.labelled_images.toy_world import prepared
 from tests.stages.learn.backbone.toy import recipe
+from tests.trainer import tiny
+from trainer.network import new_trunk
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,17 @@ def test_a_bev_models_backbone_starts_from_the_artifact(tmp_path, inputs):
     assert torch.equal(loaded["embedder.embedder.normalization.running_mean"], moved)
 
 
+def test_a_bev_models_pyramid_starts_from_the_artifact(tmp_path, inputs):
+    artifact, _ = recipe(tmp_path, inputs)
+    trained = load_file(artifact.path / "neck.safetensors")
+    backbone = BackboneConfig(pretrained=str(artifact.path), out_stages=(1, 2), norm="frozen")
+    config = tiny.MODEL.model_copy(update={"backbone": backbone, "neck_channels": 8, "pretrained_neck": True})
+    for seed in (0, 1):
+        loaded = new_trunk(config, flat_world.GRID, seed).neck.state_dict()
+        assert loaded.keys() == trained.keys()
+        assert all(torch.equal(loaded[name], trained[name]) for name in trained)
+
+
 def test_the_card_and_the_statistics_tell_the_scores(tmp_path, inputs):
     artifact, _ = recipe(tmp_path, inputs)
     scores = json.loads((artifact.path / "scores.json").read_text())
@@ -58,6 +72,7 @@ def test_the_card_and_the_statistics_tell_the_scores(tmp_path, inputs):
         "manifest.copy.json",
         "manifest.json",
         "model.safetensors",
+        "neck.safetensors",
         "scores.json",
     }
 
