@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock pseudo-labels geometry bev-labels pretrain finetune evaluate report teacher \
+.PHONY: help setup demo test check format lock pseudo-labels geometry ground-points bev-labels pretrain finetune evaluate report teacher \
 	backbone reproduce reproduce-small reproduce-second look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
 
 help:  ## this list
@@ -43,6 +43,8 @@ pseudo-labels: $(READY)  ## label every camera frame with the teacher
 	@$(RUN) --until teacher_labels
 geometry: $(READY)  ## cameras, ego-motion and visible ground of every frame
 	@$(RUN) --until geometry
+ground-points: $(READY)  ## what the pseudo-labels say of the ground, as points with a class
+	@$(RUN) --until ground_points
 bev-labels: $(READY)  ## rasterise the map around every frame
 	@$(RUN) --until bev_labels
 reproduce: $(READY)  ## the whole study: half the labels, a third of the time? (a GPU, or days)

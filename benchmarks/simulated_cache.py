@@ -41,6 +41,7 @@ from pipeline.request import ExperimentRequest
 from scene.frames import FrameIndex
 from stages.prepare.bev_labels.run import array_spec as bev_spec
 from stages.prepare.geometry.run import array_specs as geometry_specs
+from stages.prepare.ground_points.run import array_specs as points_specs
 from stages.prepare.index import NUSCENES_CAMERAS
 from stages.prepare.teacher_labels.store import array_specs as label_specs
 
@@ -61,6 +62,8 @@ TOWN_BYTES = {
     "singapore-queenstown": 13e6,
 }
 FRAME_BYTES = {  # of a keyframe, in each array
+    "points.zarr/points": 63_000,
+    "points.zarr/class_id": 2_000,
     "class_id": 148_000,
     "confidence": 118_000,
     "seen_cells": 1_194,
@@ -220,6 +223,8 @@ def _arrays(known: Keyed, simulation: Simulation) -> dict[str, list[ArraySpec]]:
             return {"labels.zarr": label_specs(index, settings)}
         case "geometry":
             return {"geometry.zarr": geometry_specs(index, settings)}
+        case "ground_points":
+            return {"points.zarr": points_specs(simulation.frames, settings)}
         case "bev_labels":
             return {"bev.zarr": [bev_spec(simulation.frames, settings.grid)]}
         case "evaluate":
@@ -234,7 +239,8 @@ def _chunks(group: str, specs: list[ArraySpec], share: float) -> Iterator[tuple[
         for number in range(int(ceil(spec.shape[0] / step) * share)):
             path = "/".join((group, spec.name, "c", str(number), *["0"] * (len(spec.shape) - 1)))
             frames = min(step, spec.shape[0] - number * step)
-            yield path, frames * FRAME_BYTES.get(spec.name, 100), f"frames-{number * step:06d}"
+            size = FRAME_BYTES.get(f"{group}/{spec.name}", FRAME_BYTES.get(spec.name, 100))
+            yield path, frames * size, f"frames-{number * step:06d}"
 
 
 def _sparse(file: Path, size: int) -> None:
