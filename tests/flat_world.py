@@ -32,7 +32,7 @@ SCHEMA = LabelSchema(
         BevClass(name="crossing", layers=("crossing_filled",), scored=True),
     ),
 )
-POINTS = GroundPointsSettings(grid=GRID, label_schema=SCHEMA, widen={}, fill_gaps={}, max_row_m=5.0)
+POINTS = GroundPointsSettings(grid=GRID, label_schema=SCHEMA, widen={}, join_dashes={}, fill_gaps={}, max_row_m=5.0)
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 YAW_DEG = (0, -55, -110, 180, 110, 55)
 IMAGE_HW_PX = (48, 96)

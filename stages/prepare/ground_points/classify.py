@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models.objectives.frames import Array, ImageLabels
 from models.objectives.points import grid_radius_m
 from scene.ground import ground_area_m2, ground_points
-from scene.labels import LabelSchema
 from stages.prepare.ground_points import GroundPointsSettings
+from stages.prepare.ground_points.dashes import dash_ends, joints
 from stages.prepare.ground_points.lines import ThickLines, area_segments, border_segments, on_ground
 
 PAINT_WIDTH_M = 0.15
@@ -34,13 +34,12 @@ class ClassifiedPixels:
 
 def classified_pixels(labels: ImageLabels, settings: GroundPointsSettings) -> ClassifiedPixels:
     """Classifies every ground point that a keyframe's labels show, as far away as the grid reaches."""
-    schema = settings.label_schema
     points_m, _ = ground_points(labels.ground_from_pixel, *labels.class_id.shape[1:])
     weight = pixel_weights(labels, points_m, settings)
     counted = weight > 0
     chosen_m, class_id = points_m[counted], labels.class_id[counted]
     if len(chosen_m):
-        for k, lines in _lines_by_class(labels, schema, chosen_m, settings).items():
+        for k, lines in _lines_by_class(labels, points_m, chosen_m, settings).items():
             # The later class wins, as where map layers overlap.
             class_id[lines.cover(chosen_m) & (class_id < k)] = k
     return ClassifiedPixels(chosen_m, class_id, weight[counted])
@@ -79,10 +78,13 @@ def row_length_m(points_m: Float[Array, "C H W 2"]) -> Float[Array, "C H W"]:
 
 
 def _lines_by_class(
-    labels: ImageLabels, schema: LabelSchema, points_m: NDArray[np.float64], settings: GroundPointsSettings
+    labels: ImageLabels,
+    points_m: Float[Array, "C H W 2"],
+    asked_m: NDArray[np.float64],
+    settings: GroundPointsSettings,
 ) -> dict[int, ThickLines]:
     """What to draw on the ground for classes that are edges, thinner in paint than on the map, or striped; by id."""
-    x, y = points_m.T
+    schema, (x, y) = settings.label_schema, asked_m.T
     lines, bounds = {}, (np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
     for k, bev_class in enumerate(schema.classes):
         if bev_class.edge_of:
@@ -101,5 +103,19 @@ def _lines_by_class(
         else:
             continue
         ground = [on_ground(s, h) for s, h in zip(segments, labels.ground_from_pixel, strict=True)]
+        if bev_class.name in settings.join_dashes:
+            ground.append(_joints(labels, points_m, k, settings))
         lines[k] = ThickLines(np.concatenate(ground), bounds, thickness_m, closes=bev_class.name in settings.fill_gaps)
     return lines
+
+
+def _joints(
+    labels: ImageLabels, points_m: Float[Array, "C H W 2"], k: int, settings: GroundPointsSettings
+) -> NDArray[np.float64]:
+    """What joins the dashes of class `k`, of all cameras together: a gap may lie between two views."""
+    area_m2 = ground_area_m2(labels.ground_from_pixel, *points_m.shape[1:3])
+    with np.errstate(invalid="ignore"):  # NaN above the horizon
+        near = np.hypot(points_m[..., 0], points_m[..., 1]) < grid_radius_m(settings.grid)
+    views = zip((labels.class_id == k) & near, points_m, area_m2, strict=True)
+    ends = [dash_ends(paint, points, area) for paint, points, area in views]
+    return joints(np.concatenate(ends), settings.join_dashes[settings.label_schema.names[k]])

@@ -34,6 +34,7 @@ def test_contract(tmp_path):
         "line_thickness_m": 1.0,
         "widen": {"road": 1.0},
         "fill_gaps": {"crossing": 1.0},
+        "join_dashes": {"road": 4.0},
         "split": "val",
     }
     check_changed_setting(recipe, tmp_path, **changes)
