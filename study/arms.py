@@ -64,7 +64,7 @@ def shown_runs(study: Study, chosen: dict[tuple[str, Kind], Changes]) -> list[Ru
             runs += (
                 _run(name, setting, kind, fraction, "time", length, combined(base, c)) for length, c in lengths.items()
             )
-        for ablation in setting.ablations:
+        for ablation in study.ablations_of(setting):
             changes = combined(pretrained, study.ablations[ablation])
             fraction = 0.5 if "finetune" in study.ablations[ablation] else 0.0
             runs.append(_run(name, setting, "pretrained", fraction, "ablation", ablation, changes))

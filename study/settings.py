@@ -24,7 +24,7 @@ class Setting(Settings):
         labelled: share of the pool's scenes that has labels: what "100 %" means here.
         fractions: by kind, label fractions of the curve, of the labelled scenes; 0 is pretraining alone.
         candidates: by kind, the settings that are tried; the one that scores best on the tuning towns is taken.
-        ablations: names of the study's ablations that are run here.
+        ablations: names of the study's ablations that are run here, or "all".
         lengths: by kind, further lengths for the curve over time, as changes.
     """
 
@@ -32,7 +32,7 @@ class Setting(Settings):
     labelled: Annotated[float, Field(gt=0, le=1)]
     fractions: dict[Kind, tuple[Fraction, ...]]
     candidates: dict[Kind, dict[str, Changes]]
-    ablations: tuple[str, ...] = ()
+    ablations: tuple[str, ...] | Literal["all"] = ()
     lengths: dict[Kind, dict[str, Changes]] = Field(default={})
 
 
@@ -84,6 +84,10 @@ class Study(Settings):
     ablations: dict[str, Changes] = Field(default={})
     goals: Goals
 
+    def ablations_of(self, setting: Setting) -> tuple[str, ...]:
+        """Names of the ablations that are run in a setting."""
+        return tuple(self.ablations) if setting.ablations == "all" else setting.ablations
+
 
 def load_study(config: str) -> Study:
     """The study of a file, or of a bare name in `configs/studies/`.
@@ -99,7 +103,7 @@ def load_study(config: str) -> Study:
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{first['msg']}", where=f"{_shown(file)}, {place}", fix="see study/settings.py") from error
     for name, setting in study.settings.items():
-        if unknown := sorted(set(setting.ablations) - set(study.ablations)):
+        if unknown := sorted(set(study.ablations_of(setting)) - set(study.ablations)):
             raise InputError(f"no ablation {unknown[0]!r}", where=f"{_shown(file)}, settings.{name}.ablations")
     return study
 

@@ -25,8 +25,8 @@ class GroundPointsSettings(Settings):
         min_confidence: pixels below it are left out.
         line_thickness_m: thickness of lines in the map's labels (docs/methods.md section 4), given to boundaries.
         widen: classes of thin paint by name, with the thickness in metres that the map's labels give them.
-        join_dashes: classes of dashed paint by name, with the widest gap in metres between two dashes of a line: the
-            map's lines have no gaps.
+        join_dashes: classes of dashed paint by name, with the widest gap in metres between two dashes of a line; 0
+            for none. The map's lines have no gaps.
         fill_gaps: classes of striped paint by name, with the widest gap in metres between stripes: the map's labels
             cover stripes and gaps.
     """
@@ -41,7 +41,7 @@ class GroundPointsSettings(Settings):
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
     line_thickness_m: Positive = 0.75
     widen: dict[str, Positive] = Field(default={"divider": 0.75})
-    join_dashes: dict[str, Positive] = Field(default={"divider": 6.0})
+    join_dashes: dict[str, Annotated[float, Field(ge=0)]] = Field(default={"divider": 6.0})
     fill_gaps: dict[str, Positive] = Field(default={"crossing": 2.0})
 
     @model_validator(mode="after")
