@@ -34,7 +34,8 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(teacher: Path) -> list[str]:
     """Arguments that give the smoke experiment that teacher."""
     source, size = f"teacher_labels.teacher.source={teacher}", "teacher_labels.teacher.image_hw_px=[96, 192]"
-    return ["smoke", "--set", source, "--set", size, "--set", "runtime.num_workers=1"]
+    unsure = "ground_points.min_confidence=0"  # as it knows nothing
+    return ["smoke", "--set", source, "--set", size, "--set", unsure, "--set", "runtime.num_workers=1"]
 
 
 @pytest.fixture(scope="session")

@@ -60,9 +60,9 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     weight = np.nan_to_num(np.asarray(group["weight"][:], np.float64))
     if not weight.any():
         raise InputError(
-            "the teacher's labels show no ground in any keyframe",
+            "no label pixel of any keyframe says anything of the ground",
             where=str(folders["teacher_labels"]),
-            fix="look at them (`make look`): do the teacher's map of classes and the cameras' geometry fit?",
+            fix="look at the labels (`make look`), or lower ground_points.min_confidence",
         )
     without = len(wanted) - int((weight > 0).sum())
     return {"keyframes": len(wanted), "without_ground": without, "classes": shares(group, weight, settings)}

@@ -64,7 +64,7 @@ def test_what_is_kept_stands_for_the_ground(tmp_path):
 
 
 def test_labels_without_any_ground_are_refused(tmp_path):
-    with pytest.raises(InputError, match="the teacher's labels show no ground in any keyframe"):
+    with pytest.raises(InputError, match="no label pixel of any keyframe says anything of the ground"):
         recipe(tmp_path / "cache", min_confidence=1.0, max_row_m=1e-6)
 
 
