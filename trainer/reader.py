@@ -1,45 +1,22 @@
 """Random access to the frames of a data set: artifacts and image files to arrays."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cache.reading import GroupReader
-from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels, LabelView
+from models.objectives.frames import ClipArrays, FrameArrays, LabelView
 from models.objectives.memory import ByteCache
-from models.objectives.points import GroundPoints, metres_per_unit
-from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.camera import resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
-from scene.labels import IGNORE, NEVER_WRITTEN, LabelSchema
+from scene.labels import LabelSchema
 from scene.transform import inverse
-
-CACHE_BYTES = 1 << 30
-"""How much of what was read stays in memory, our choice: the whole of a small data set."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Folders of the artifacts that samples are read from, and of the data set; None where not needed."""
-
-    index: Path
-    geometry: Path
-    data_root: Path
-    teacher_labels: Path | None = None
-    ground_points: Path | None = None
-    bev_labels: Path | None = None
-
-    @classmethod
-    def of(cls, inputs: Mapping[str, Path], data_root: Path) -> "Sources":
-        """From a stage's inputs by role; those that samples are not read from are left out."""
-        return cls(data_root=data_root, **{f.name: inputs[f.name] for f in fields(cls) if f.name in inputs})
+from trainer.labels import CACHE_BYTES, LabelReader, Sources, another_grid
 
 
 class FrameReader:
@@ -51,6 +28,10 @@ class FrameReader:
         grid, schema: of the BEV labels.
         history: past keyframes of a clip.
 
+    Attributes:
+        index: of the data set.
+        labels: what is said about its keyframes.
+
     Raises:
         InputError: if the artifacts are not of this grid.
     """
@@ -59,29 +40,17 @@ class FrameReader:
         self, sources: Sources, image_hw_px: tuple[int, int], grid: BevGrid, schema: LabelSchema, history: int
     ) -> None:
         self.index = FrameIndex.load(sources.index / "index.npz")
-        self.grid, self.schema, self.history = grid, schema, history
+        self.labels = LabelReader(sources, self.index, grid, schema)
+        self.grid, self.history = grid, history
         self._sources, self._image_hw_px = sources, image_hw_px
         self._cache = ByteCache(CACHE_BYTES)
         geometry = GroupReader(sources.geometry / "geometry.zarr")
-        names = ("camera_from_ego", "ground_from_pixel", "ego_from_previous", "has_previous")
-        self._camera_from_ego, self._ground_from_pixel, self._ego_from_previous, self._has_previous = (
-            geometry[name].read(slice(None)) for name in names
+        self._camera_from_ego, self._ego_from_previous, self._has_previous = (
+            geometry[name].read(slice(None)) for name in ("camera_from_ego", "ego_from_previous", "has_previous")
         )
         self._seen_cells = geometry["seen_cells"]
-        self._labels = GroupReader(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
-        self._points = GroupReader(sources.ground_points / "points.zarr") if sources.ground_points else None
-        self._layers = GroupReader(sources.bev_labels / "bev.zarr")["layers"] if sources.bev_labels else None
-        self._check_grid()
-
-    def _check_grid(self) -> None:
-        num_x, num_y = self.grid.shape
-        fits = self._seen_cells.shape[-1] == (num_x * num_y + 7) // 8
-        if not fits or (self._layers is not None and self._layers.shape[1:] != (num_x, num_y)):
-            raise InputError(
-                f"geometry or BEV labels are not of the grid of {num_x} x {num_y} cells",
-                where=str(self._sources.geometry),
-                fix="give the stages one grid",
-            )
+        if self._seen_cells.shape[-1] != (grid.shape[0] * grid.shape[1] + 7) // 8:
+            raise another_grid("geometry is", grid, sources.geometry)
 
     def clip(self, frame: int, *, views: Sequence[int] = (), with_bev: bool = False) -> ClipArrays:
         """The clip that ends at `frame`, and its BEV label where asked for.
@@ -106,7 +75,7 @@ class FrameReader:
             frames=tuple(self.frame(row) for row in rows),
             ego_from_previous=tuple(motions),
             has_previous=tuple(exists),
-            bev_class=self.bev_class(frame) if with_bev else None,
+            bev_class=self.labels.bev_class(frame) if with_bev else None,
             views=tuple(self._view(frame, frame + offset) for offset in views),
         )
 
@@ -127,8 +96,8 @@ class FrameReader:
         motion = np.eye(4) if row == seen_from else inverse(poses[row]) @ poses[seen_from]
         return LabelView(
             seen_from,
-            partial(self.image_labels, seen_from),
-            partial(self.ground_points, seen_from),
+            partial(self.labels.image_labels, seen_from),
+            partial(self.labels.ground_points, seen_from),
             motion[np.ix_([0, 1, 3], [0, 1, 3])],
         )
 
@@ -151,23 +120,6 @@ class FrameReader:
         packed = self._seen_cells.read(row)
         num_x, num_y = self.grid.shape
         return np.unpackbits(packed, axis=-1, count=num_x * num_y).reshape(-1, num_x, num_y).astype(np.bool_)
-
-    def image_labels(self, row: int) -> ImageLabels:
-        """Teacher labels of a keyframe; confidence is stored at a quarter of the resolution."""
-        class_id, coarse = self._cache.get(("labels", row), lambda: self._read_labels(row))
-        height, width = class_id.shape[1:]
-        confidence = coarse.repeat(CONFIDENCE_STRIDE, axis=1).repeat(CONFIDENCE_STRIDE, axis=2)[:, :height, :width]
-        return ImageLabels(class_id, confidence.astype(np.float32) / CONFIDENCE_STEPS, self._ground_from_pixel[row])
-
-    def ground_points(self, row: int) -> GroundPoints:
-        """What the teacher's labels of a keyframe say of the ground, as points."""
-        points: GroundPoints = self._cache.get(("points", row), lambda: self._read_points(row))
-        return points
-
-    def bev_class(self, row: int) -> NDArray[np.uint8]:
-        """The BEV label (X, Y) of a keyframe."""
-        bev_class: NDArray[np.uint8] = self._cache.get(("bev", row), lambda: self._read_bev(row))
-        return bev_class
 
     def _image_from_ego(self, row: int) -> NDArray[np.float64]:
         height, width = self._image_hw_px
@@ -193,33 +145,3 @@ class FrameReader:
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
             images[camera] = image[..., ::-1]
         return images
-
-    def _read_labels(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        if self._labels is None:
-            raise ValueError("the reader was made without teacher labels")
-        class_id, confidence = (self._labels[name].read(row) for name in ("class_id", "confidence"))
-        valid = self.index.camera_valid[row]
-        if (class_id[valid] == NEVER_WRITTEN).any():
-            raise InputError(
-                f"teacher labels of frame {row} were never written", where=str(self._sources.teacher_labels)
-            )
-        class_id[~valid] = IGNORE
-        return class_id, np.minimum(confidence, CONFIDENCE_STEPS)
-
-    def _read_points(self, row: int) -> GroundPoints:
-        if self._points is None:
-            raise ValueError("the reader was made without ground points")
-        points, class_id, weight = (self._points[name].read(row) for name in ("points", "class_id", "weight"))
-        if np.isnan(weight):
-            raise InputError(
-                f"there are no ground points of frame {row}",
-                where=str(self._sources.ground_points),
-                fix="give `ground_points` the split that is trained on",
-            )
-        points_m = points.astype(np.float32) * np.float32(metres_per_unit(self.grid))
-        return GroundPoints(points_m, class_id, float(weight))
-
-    def _read_bev(self, row: int) -> NDArray[np.uint8]:
-        if self._layers is None:
-            raise ValueError("the reader was made without BEV labels")
-        return self.schema.classes_from_layers(self._layers.read(row))

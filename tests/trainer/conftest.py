@@ -2,7 +2,8 @@ import pytest
 
 from tests import flat_world
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
-from trainer.reader import FrameReader, Sources
+from trainer.labels import Sources
+from trainer.reader import FrameReader
 
 
 @pytest.fixture(scope="session")

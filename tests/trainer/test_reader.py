@@ -7,11 +7,12 @@ from scene.errors import InputError
 from scene.transform import inverse
 from tests import flat_world
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
+from trainer.labels import LabelReader
 from trainer.reader import FrameReader
 
 
 def test_frame_is_what_was_written(reader):
-    frame, labels = reader.frame(4), reader.image_labels(4)
+    frame, labels = reader.frame(4), reader.labels.image_labels(4)
     expected = flat_world.frame(reader.index.global_from_ego[4])
     expected_labels = flat_world.image_labels(reader.index.global_from_ego[4])
     np.testing.assert_array_equal(frame.images, expected.images)
@@ -19,7 +20,7 @@ def test_frame_is_what_was_written(reader):
     np.testing.assert_allclose(labels.ground_from_pixel, expected_labels.ground_from_pixel, atol=1e-12)
     np.testing.assert_allclose(frame.image_from_ego, expected.image_from_ego, atol=1e-9)
     assert (labels.confidence == 1).all()
-    np.testing.assert_array_equal(reader.bev_class(4), flat_world.bev_class(reader.index.global_from_ego[4]))
+    np.testing.assert_array_equal(reader.labels.bev_class(4), flat_world.bev_class(reader.index.global_from_ego[4]))
 
 
 def test_images_of_another_size_keep_looking_at_the_same_points(sources):
@@ -51,7 +52,7 @@ def test_labels_of_other_keyframes_lie_where_they_are_on_the_ground_now(reader):
     own, later = reader.clip(4, views=(0, 1)).views
     assert (own.frame, later.frame) == (4, 5)
     np.testing.assert_array_equal(own.ground_from_view, np.eye(3))
-    np.testing.assert_array_equal(later.read().class_id, reader.image_labels(5).class_id)
+    np.testing.assert_array_equal(later.read().class_id, reader.labels.image_labels(5).class_id)
     place = later.ground_from_view @ [3.0, -2.0, 1.0]
     poses = reader.index.global_from_ego
     np.testing.assert_allclose(
@@ -68,11 +69,11 @@ def test_first_frame_of_a_scene_has_no_past(sources):
     np.testing.assert_array_equal(second.frames[0].images, second.frames[1].images)
 
 
-def test_missing_camera_is_black_and_ignored(reader):
+def test_missing_camera_is_black_and_ignored(sources, reader):
     valid = reader.index.camera_valid.copy()
     valid[2, 1] = False
     reader.index = replace(reader.index, camera_valid=valid)
-    labels = reader.image_labels(2)
+    labels = LabelReader(sources, reader.index, GRID, SCHEMA).image_labels(2)
     assert not reader.frame(2).images[1].any()
     assert (labels.class_id[1] == 254).all()
     assert (labels.class_id[0] != 254).all()
@@ -87,3 +88,20 @@ def test_unreadable_image_is_named(sources, tmp_path):
 def test_another_grid_is_refused(sources):
     with pytest.raises(InputError, match="not of the grid of 24 x 16 cells"):
         FrameReader(sources, IMAGE_HW_PX, GRID.coarser(2), SCHEMA, history=0)
+
+
+def test_bev_labels_of_another_grid_are_refused(sources):
+    index = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=0).index
+    with pytest.raises(InputError, match=r"BEV labels are not of the grid of 24 x 16 cells .*bev_labels"):
+        LabelReader(sources, index, GRID.coarser(2), SCHEMA)
+
+
+def test_ground_points_come_as_they_were_drawn_and_those_of_another_split_are_missed(reader):
+    points = reader.labels.ground_points(4)
+    expected = flat_world.points(flat_world.image_labels(reader.index.global_from_ego[4]))
+    np.testing.assert_array_equal(points.points_m, expected.points_m)
+    np.testing.assert_array_equal(points.class_id, expected.class_id)
+    assert points.weight == pytest.approx(expected.weight)
+    (evaluated, *_) = reader.index.frames_of_split("val")
+    with pytest.raises(InputError, match=rf"no ground points of frame {evaluated} .*the split that is trained on"):
+        reader.labels.ground_points(int(evaluated))

@@ -18,11 +18,12 @@ from stages.learn.evaluate import EvaluateSettings
 from stages.learn.evaluate.visibility import cell_visibility
 from stages.stage import StageRun
 from trainer.drives import predict_drives
+from trainer.labels import Sources
 from trainer.learner import Learner
 from trainer.metrics import Scores
 from trainer.network import load_network, new_trunk
 from trainer.process import choose_device
-from trainer.reader import FrameReader, Sources
+from trainer.reader import FrameReader
 
 FRAMES_PER_SHARD = 64
 
@@ -50,7 +51,9 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         for row, prediction in predict_drives(network, reader, split, settings.batch_size, device):
             bar.update()
             if row in place:
-                scores.add(prediction, reader.bev_class(row), _visibility(reader, row, np.asarray(intrinsics[row])))
+                scores.add(
+                    prediction, reader.labels.bev_class(row), _visibility(reader, row, np.asarray(intrinsics[row]))
+                )
                 predicted[place[row]] = prediction
     _write_predictions(stage_run, frames, predicted)
     summary = scores.summary()
@@ -85,7 +88,7 @@ def _network(stage_run: StageRun) -> Learner:
 
 def _visibility(reader: FrameReader, row: int, image_from_camera: NDArray[np.float64]) -> NDArray[np.uint8]:
     return cell_visibility(
-        reader.image_labels(row).class_id,
+        reader.labels.image_labels(row).class_id,
         image_from_camera,
         reader.camera_from_ego(row),
         reader.seen_by_camera(row),

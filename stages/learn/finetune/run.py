@@ -20,11 +20,12 @@ from trainer.augment import check_flip
 from trainer.batches import BatchMaker, Pool, prefetched
 from trainer.checkpoint import CHECKPOINT_FILE, save_history, save_model
 from trainer.distributed import Job
+from trainer.labels import Sources
 from trainer.learner import Learner, SupervisedLoss
 from trainer.loop import Training
 from trainer.network import describe, load_network, new_trunk
 from trainer.process import Process
-from trainer.reader import FrameReader, Sources
+from trainer.reader import FrameReader
 from trainer.subset import frames_of_fraction
 
 CALIBRATION_FRAMES = 24
@@ -135,4 +136,4 @@ def _pools(settings: FinetuneSettings, labelled: NDArray[np.int64], everything: 
 
 def _some_labels(reader: FrameReader, frames: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
     chosen = frames[np.linspace(0, len(frames) - 1, min(STATISTICS_FRAMES, len(frames))).round().astype(int)]
-    return [reader.bev_class(int(frame)) for frame in chosen]
+    return [reader.labels.bev_class(int(frame)) for frame in chosen]

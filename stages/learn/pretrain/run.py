@@ -15,11 +15,12 @@ from trainer.augment import check_flip
 from trainer.batches import BatchMaker, Pool, prefetched
 from trainer.checkpoint import CHECKPOINT_FILE, save_history, save_model
 from trainer.distributed import Job
+from trainer.labels import Sources
 from trainer.learner import Learner
 from trainer.loop import Training
 from trainer.network import describe, new_trunk
 from trainer.process import Process
-from trainer.reader import FrameReader, Sources
+from trainer.reader import FrameReader
 
 CALIBRATION_FRAMES = 24
 """Frames from which an objective takes its statistics (class frequencies), our choice."""

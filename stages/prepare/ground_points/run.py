@@ -14,11 +14,12 @@ from cache.arrays import ArraySpec, chunk_files, create_arrays
 from models.objectives.frames import ImageLabels
 from models.objectives.points import draw_systematically, metres_per_unit, stored
 from scene.errors import InputError
+from scene.frames import FrameIndex
 from scene.labels import IGNORE
 from stages.prepare.ground_points import GroundPointsSettings
 from stages.prepare.ground_points.classify import classified_pixels
 from stages.stage import StageRun
-from trainer.reader import FrameReader, Sources
+from trainer.labels import LabelReader, Sources
 
 POINTS_FILE = "points.zarr"
 FRAMES_PER_SHARD = 64
@@ -34,8 +35,9 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     build, runtime = stage_run.build, stage_run.runtime
     folders = {role: artifact.path for role, artifact in stage_run.inputs.items()}
     sources = Sources(folders["index"], folders["geometry"], Path(), teacher_labels=folders["teacher_labels"])
-    reader = FrameReader(sources, (1, 1), settings.grid, settings.label_schema, history=0)
-    num_frames, wanted = reader.index.num_frames, set(reader.index.frames_of_split(settings.split).tolist())
+    index = FrameIndex.load(folders["index"] / "index.npz")
+    reader = LabelReader(sources, index, settings.grid, settings.label_schema, cache_bytes=0)
+    num_frames, wanted = index.num_frames, set(index.frames_of_split(settings.split).tolist())
     if not wanted:
         where, fix = f"ground_points.split = {settings.split!r}", "check index.split"
         raise InputError("no keyframe is in the split", where=where, fix=fix)
