@@ -53,7 +53,7 @@ class GroundPointsSettings(Settings):
 
 STAGE = Stage(
     name="ground_points",
-    version=1,
+    version=2,
     settings=GroundPointsSettings,
     inputs=("index", "geometry", "teacher_labels"),
     entry="stages.prepare.ground_points.run:run",

@@ -13,20 +13,26 @@ from tqdm import tqdm
 from cache.arrays import ArraySpec, chunk_files, create_arrays
 from models.objectives.frames import ImageLabels
 from models.objectives.points import draw_systematically, metres_per_unit, stored
+from scene import drawing
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.labels import IGNORE
 from stages.prepare.ground_points import GroundPointsSettings
 from stages.prepare.ground_points.classify import classified_pixels
+from stages.prepare.ground_points.picture import seen_from_above
 from stages.stage import StageRun
 from trainer.labels import LabelReader, Sources
 
 POINTS_FILE = "points.zarr"
 FRAMES_PER_SHARD = 64
+PICTURED = 4
+"""Keyframes in `points.png`, evenly spaced."""
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
-    """Writes `points.zarr`; a unit of work is a shard of keyframes. Those of other splits are left without points.
+    """Writes `points.zarr`, and `points.png` to look at; a unit of work is a shard of keyframes.
+
+    Keyframes of other splits are left without points.
 
     Raises:
         InputError: if the labels are not of this grid, were never written, or show no ground at all.
@@ -66,6 +72,8 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
             where=str(folders["teacher_labels"]),
             fix="look at the labels (`make look`), or lower ground_points.min_confidence",
         )
+    shown = sorted(wanted)[:: -(-len(wanted) // PICTURED)]
+    (build.path / "points.png").write_bytes(drawing.png_bytes(seen_from_above(group, shown, settings)))
     without = len(wanted) - int((weight > 0).sum())
     return {"keyframes": len(wanted), "without_ground": without, "classes": shares(group, weight, settings)}
 

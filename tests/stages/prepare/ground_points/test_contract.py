@@ -1,5 +1,6 @@
 from unittest import mock
 
+import cv2
 import numpy as np
 import pytest
 
@@ -61,6 +62,24 @@ def test_what_is_kept_stands_for_the_ground(tmp_path):
     assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
     assert shares["background"] > shares["crossing"] > 0
     assert artifact.manifest.statistics["keyframes"] == 2
+
+
+def test_the_picture_shows_the_classes_where_they_are(tmp_path):
+    colours = {"background": (0, 90, 0), "road": (90, 90, 90), "crossing": (250, 250, 0)}
+    classes = [c.model_copy(update={"colour": colours[c.name]}) for c in flat_world.SCHEMA.classes]
+    schema = flat_world.SCHEMA.model_copy(update={"classes": tuple(classes)})
+    artifact, _ = recipe(tmp_path / "cache", points_per_keyframe=8000, label_schema=schema)
+    shown = cv2.imread(str(artifact.path / "points.png"))[..., ::-1]
+    num_x, num_y = flat_world.GRID.shape
+    scale = shown.shape[0] // num_x
+    assert shown.shape == (num_x * scale, 2 * num_y * scale, 3), "two keyframes side by side"
+    truth = flat_world.bev_class(flat_world.make_index(tmp_path / "again", 2, 2).global_from_ego[0])
+    found = [
+        tuple(shown[(num_x - x) * scale - 1, (num_y - y) * scale - 1]) for x in range(30, 40) for y in range(6, 26)
+    ]
+    expected = [colours[flat_world.SCHEMA.names[truth[x, y]]] for x in range(30, 40) for y in range(6, 26)]
+    assert len(set(expected)) >= 2
+    assert np.mean([f == e for f, e in zip(found, expected, strict=True)]) > 0.8
 
 
 def test_labels_without_any_ground_are_refused(tmp_path):
