@@ -141,7 +141,8 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
     artifacts = {artifact.stage: artifact for artifact in Store(machine.cache).artifacts()}
     assert set(artifacts) == {"world", "index", "teacher_labels", "ground", "geometry", "ground_points", "pretrain"}
     attempts = {stage: a.manifest.provenance["cost"]["attempts"] for stage, a in artifacts.items()}
-    assert attempts == {"world": 2, "index": 1, "teacher_labels": 2, "ground": 1, "geometry": 1, "pretrain": 2}
+    killed = {"world", "teacher_labels", "pretrain"}
+    assert attempts == {stage: 2 if stage in killed else 1 for stage in artifacts}
     assert list((machine.cache / "tmp").iterdir()) == []
     assert {stage: a.output_digest for stage, a in artifacts.items()} == undisturbed(machine.cache.parent / "another")
     until(lambda: not machine.ours())  # while Prefect's own worker waits for more to do
