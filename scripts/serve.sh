@@ -19,4 +19,5 @@ prefect --no-prompt work-pool create --type process --overwrite bevprior >/dev/n
 prefect --no-prompt deploy --all >/dev/null
 echo "Prefect is at http://127.0.0.1:$port; start a run there, or with"
 echo "    PREFECT_API_URL=$PREFECT_API_URL .venv/bin/prefect deployment run bevprior/demo"
-prefect worker start --pool bevprior
+mkdir -p "$PREFECT_HOME/tmp"  # Prefect's runner would make /tmp/runner_storage, which may be another user's
+TMPDIR="$PREFECT_HOME/tmp" prefect worker start --pool bevprior

@@ -62,8 +62,11 @@ def start_server(folder: Path, stack: ExitStack) -> dict[str, str]:
         stack: ends the server.
     """
     url = f"http://127.0.0.1:{free_port()}/api"
+    temporary = folder / "tmp"  # Prefect's runner makes /tmp/runner_storage, which may be another user's
+    temporary.mkdir()
     settings = {
         **os.environ,
+        "TMPDIR": str(temporary),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "BEVPRIOR_HOME": str(ROOT),
         "BEVPRIOR_CACHE": str(folder / "cache"),
