@@ -23,7 +23,7 @@ OVERRIDES = [
     "runtime.checkpoint_seconds=0",
     "teacher_labels.frames_per_shard=1",
     "teacher_labels.teacher.image_hw_px=[96, 192]",
-    "pretrain.optimiser.steps=6",
+    "pretrain.optimiser.steps=60",  # so that there is time to be killed in
     "data.world.frames_per_scene=2",
 ]
 EXPERIMENT = {"config": "smoke", "until": "pretrain", "overrides": OVERRIDES}
@@ -83,7 +83,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    folder = tmp_path_factory.mktemp("prefect")
+    folder = tmp_path_factory.mktemp("machine")
     with ExitStack() as stack:
         yield Machine(start_server(folder, stack), stack, folder)
 
@@ -129,7 +129,7 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
     of_labels = machine.done("teacher_labels")
 
     machine.start_run()
-    until(lambda: list(machine.cache.glob("tmp/pretrain-*/data/*")))
+    until(lambda: list(machine.cache.glob("tmp/pretrain-*/data/checkpoint.pt")))
     assert len(machine.ours()) >= 2, "no training process to leave behind"
     machine.run_process(worker).kill()
     until(lambda: not machine.ours())
