@@ -35,6 +35,7 @@ from cache.arrays import ArraySpec, chunk_files, create_arrays
 from cache.build import Build
 from cache.keys import KeySpec
 from cache.store import Store
+from scene.frames import frame_shards
 
 HW_PX, NUM_CAMERAS, FRAMES_PER_SHARD = (448, 800), 6, 8
 SMALL_BYTES = 100
@@ -64,9 +65,9 @@ def specs(arrays: Arrays) -> list[ArraySpec]:
 def with_store(arrays: Arrays) -> Write:
     def fill(build: Build) -> dict[str, str]:
         group = create_arrays(build.path / "labels.zarr", specs(arrays))
-        starts = {f"frames-{start:06d}": start for start in range(0, len(arrays["class_id"]), FRAMES_PER_SHARD)}
-        for unit in build.units(starts):
-            span = slice(starts[unit], starts[unit] + FRAMES_PER_SHARD)
+        shards = frame_shards(len(arrays["class_id"]), FRAMES_PER_SHARD)
+        for unit in build.units(shards):
+            span = shards[unit]
             for name, array in arrays.items():
                 group[name][span] = array[span]
             build.mark_done(unit, chunk_files(build.path / "labels.zarr", span))

@@ -95,9 +95,7 @@ class _Draft:
     def prepared(self, name: str, arm: Arm | None = None) -> str:
         """The one step of a stage that every arm shares, added when it is first asked for; an arm that changes that
         stage's settings has its own."""
-        if arm is None or name not in arm.changes:
-            return name if name in self.steps else self.add(name)
-        own = f"{name}:{arm.name}"
+        own = f"{name}:{arm.name}" if arm and name in arm.changes else name
         return own if own in self.steps else self.add(name, own, arm=arm)
 
     def add(

@@ -71,12 +71,8 @@ def bev_in_camera(
     ground = pixel_grid(height, width) @ ground_from_pixel.T
     ahead = ground[..., 2] > 1e-6
     points = ground[..., :2] / np.where(ahead, ground[..., 2], 1.0)[..., None]
-    cells = np.floor(grid.cell_from_ego(points) + 0.5)
-    inside = ahead & np.all((cells >= 0) & (cells < np.array(grid.shape)), axis=-1)
-    result = np.full((height, width), NEVER_WRITTEN, np.uint8)
-    index = cells[inside].astype(np.int64)
-    result[inside] = class_id[index[:, 0], index[:, 1]]
-    return result
+    cells, inside = grid.cells_of(points)
+    return np.where(ahead & inside, class_id[cells[..., 0], cells[..., 1]], np.uint8(NEVER_WRITTEN))
 
 
 def draw_points(rgb: Image, pixels: Matrix, depth_m: Matrix, max_depth_m: float = 50.0) -> Image:

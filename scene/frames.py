@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def frame_shards(num_frames: int, frames_per_shard: int) -> dict[str, slice]:
+    """Rows of the index, shard by shard, by the name of the unit of work that a shard is."""
+    starts = range(0, num_frames, frames_per_shard)
+    return {f"frames-{start:06d}": slice(start, min(start + frames_per_shard, num_frames)) for start in starts}
+
+
 @dataclass(frozen=True, eq=False)
 class FrameIndex:
     """F keyframes in scene order and time order, C cameras in one fixed order, S scenes. Poses are float64, metres.

@@ -46,6 +46,12 @@ class BevGrid(Settings):
         cells: NDArray[np.float64] = (points_m - origin) / self.resolution_m - 0.5
         return cells
 
+    def cells_of(self, points_m: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The cells (..., 2) that ego points (..., 2) lie in, and whether (...) there is one: (0, 0) where not."""
+        cells = np.floor(self.cell_from_ego(points_m) + 0.5)
+        inside = ((cells >= 0) & (cells < self.shape)).all(axis=-1)
+        return np.where(inside[..., None], cells, 0).astype(np.int64), inside
+
     def distance_m(self) -> NDArray[np.float64]:
         """Distance (num_x, num_y) of each cell's centre from the ego origin in metres."""
         distance: NDArray[np.float64] = np.linalg.norm(self.centres(), axis=-1)

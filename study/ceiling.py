@@ -70,8 +70,7 @@ def voted(class_id: NDArray[np.uint8], ground_from_pixel: Matrix, settings: Grou
     """The class (X, Y) with the most weight in each cell; `NOBODY` where no pixel's ground lies."""
     labels = ImageLabels(class_id, np.ones(class_id.shape, np.float32), ground_from_pixel)
     grid, pixels = settings.grid, classified_pixels(labels, settings)
-    cells = np.floor(grid.cell_from_ego(pixels.points_m) + 0.5).astype(np.int64)
-    inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
+    cells, inside = grid.cells_of(pixels.points_m)
     weights = np.zeros((*grid.shape, len(settings.label_schema.classes)))
     np.add.at(weights, (*cells[inside].T, pixels.class_id[inside]), pixels.weight[inside])
     winner: NDArray[np.uint8] = weights.argmax(axis=-1).astype(np.uint8)

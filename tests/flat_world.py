@@ -10,7 +10,7 @@ from cache.keys import KeySpec
 from cache.manifest import Artifact
 from cache.store import Store
 from models.objectives.frames import ClipArrays, FrameArrays, ImageLabels, LabelView
-from models.objectives.points import GroundPoints, metres_per_unit
+from models.objectives.points import GroundPoints, in_metres
 from scene.camera import ground_from_pixel
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
@@ -104,8 +104,7 @@ def view(global_from_view, global_from_ego, frame=0):
 def points(labels, settings=POINTS):
     """What the stage `ground_points` makes of labels, as a reader gives it."""
     drawn = drawn_points(labels, settings)
-    points_m = drawn["points"].astype(np.float32) * np.float32(metres_per_unit(settings.grid))
-    return GroundPoints(points_m, drawn["class_id"], float(drawn["weight"]))
+    return GroundPoints(in_metres(drawn["points"], settings.grid), drawn["class_id"], float(drawn["weight"]))
 
 
 def frame(global_from_ego):

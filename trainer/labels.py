@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from cache.reading import GroupReader
 from models.objectives.frames import ImageLabels
-from models.objectives.memory import ByteCache
-from models.objectives.points import GroundPoints, metres_per_unit
+from models.objectives.points import GroundPoints, in_metres
 from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
 from scene.labels import IGNORE, NEVER_WRITTEN, LabelSchema
+from trainer.memory import ByteCache
 
 CACHE_BYTES = 1 << 29
 """How much of what was read stays in memory, our choice: the whole of a small data set."""
@@ -107,8 +107,7 @@ class LabelReader:
                 where=str(self._sources.ground_points),
                 fix="give `ground_points` the split that is trained on",
             )
-        points_m = points.astype(np.float32) * np.float32(metres_per_unit(self._grid))
-        return GroundPoints(points_m, class_id, float(weight))
+        return GroundPoints(in_metres(points, self._grid), class_id, float(weight))
 
     def _read_bev(self, row: int) -> NDArray[np.uint8]:
         if self._layers is None:

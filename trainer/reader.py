@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cache.reading import GroupReader
 from models.objectives.frames import ClipArrays, FrameArrays, LabelView
-from models.objectives.memory import ByteCache
 from scene.camera import resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
@@ -17,6 +16,7 @@ from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from scene.transform import inverse
 from trainer.labels import CACHE_BYTES, LabelReader, Sources, another_grid
+from trainer.memory import ByteCache
 
 
 class FrameReader:

@@ -50,6 +50,11 @@ def metres_per_unit(grid: BevGrid) -> float:
     return grid_radius_m(grid) / _LARGEST
 
 
+def in_metres(units: Int16[Array, "N 2"], grid: BevGrid) -> Float[Array, "N 2"]:
+    """The points that `stored` was given, to within half a unit."""
+    return units.astype(np.float32) * np.float32(metres_per_unit(grid))
+
+
 def draw_systematically(weight: NDArray[np.float64], num_points: int, offset: float) -> NDArray[np.int64]:
     """`num_points` positions, each drawn weight / mean times, rounded up or down: systematic resampling.
 

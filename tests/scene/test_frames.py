@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scene.errors import InputError
-from scene.frames import FrameIndex
+from scene.frames import FrameIndex, frame_shards
 
 
 def small_index() -> FrameIndex:
@@ -32,6 +32,14 @@ def small_index() -> FrameIndex:
         image_from_camera=np.stack([np.eye(3)] * 3)[:, None],
         image_wh_px=np.full((3, 1, 2), 8, np.int32),
     )
+
+
+def test_shards_hold_every_frame_once_and_the_last_may_be_short():
+    assert frame_shards(130, 64) == {
+        "frames-000000": slice(0, 64),
+        "frames-000064": slice(64, 128),
+        "frames-000128": slice(128, 130),
+    }
 
 
 def test_frames_and_scenes_of_a_split():

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cache.arrays import ArraySpec, chunk_files, create_arrays
 from scene.errors import InputError
-from scene.frames import FrameIndex
+from scene.frames import FrameIndex, frame_shards
 from scene.grid import BevGrid
 from scene.labels import MapLayer
 from scene.transform import Matrix, yaw_of
@@ -41,14 +41,13 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         towns[name] = TownRaster(stage_run.data_root, name, settings)
     ego_from_global = planar(index.global_from_ego)
     layers = create_arrays(build.path / LABELS_FILE, [array_spec(index.num_frames, settings.grid)])["layers"]
-    starts = {f"frames-{start:06d}": start for start in range(0, index.num_frames, FRAMES_PER_SHARD)}
-    units = build.units(starts)
+    shards = frame_shards(index.num_frames, FRAMES_PER_SHARD)
+    units = build.units(shards)
     for unit in tqdm(units, "bev labels", units.left_at_start, unit="shard", disable=quiet, delay=2):
-        start = starts[unit]
-        frames = range(start, min(start + FRAMES_PER_SHARD, index.num_frames))
-        masks = [towns[location[f]].layers(ego_from_global[f]) for f in frames]
-        layers[frames.start : frames.stop] = np.stack(masks)
-        build.mark_done(unit, chunk_files(build.path / LABELS_FILE, slice(frames.start, frames.stop)))
+        shard = shards[unit]
+        masks = [towns[location[f]].layers(ego_from_global[f]) for f in range(shard.start, shard.stop)]
+        layers[shard] = np.stack(masks)
+        build.mark_done(unit, chunk_files(build.path / LABELS_FILE, shard))
     covered = coverage(layers)
     if covered[MapLayer.DRIVABLE_AREA.name.lower()] == 0:
         raise InputError(
@@ -114,7 +113,7 @@ def array_spec(num_frames: int, grid: BevGrid) -> ArraySpec:
 def coverage(layers: Any) -> dict[str, float]:
     """The fraction of all cells that each layer covers, from the finished array."""
     counts = np.zeros(len(MapLayer), np.int64)
-    for start in range(0, layers.shape[0], FRAMES_PER_SHARD):
-        shard = layers[start : start + FRAMES_PER_SHARD]
+    for rows in frame_shards(layers.shape[0], FRAMES_PER_SHARD).values():
+        shard = layers[rows]
         counts += [np.count_nonzero(shard & (1 << layer)) for layer in MapLayer]
     return {layer.name.lower(): round(int(counts[layer]) / layers.size, 6) for layer in MapLayer}

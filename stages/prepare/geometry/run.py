@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from cache.arrays import ArraySpec, chunk_files, create_arrays
 from scene.errors import InputError
-from scene.frames import FrameIndex
+from scene.frames import FrameIndex, frame_shards
 from scene.transform import Matrix
 from stages.prepare.geometry import GeometrySettings
 from stages.prepare.geometry.cameras import camera_geometry
@@ -32,12 +32,11 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     geometry = camera_geometry(index, settings.label_hw_px, _ground(stage_run))
     attributes = {"label_hw_px": list(settings.label_hw_px), "grid": settings.grid.canonical()}
     group = create_arrays(build.path / GEOMETRY_FILE, array_specs(index, settings), attributes)
-    starts = {f"frames-{start:06d}": start for start in range(0, index.num_frames, FRAMES_PER_SHARD)}
-    units = build.units(starts)
+    shards = frame_shards(index.num_frames, FRAMES_PER_SHARD)
+    units = build.units(shards)
     quiet = not stage_run.runtime.progress
     for unit in tqdm(units, "geometry", units.left_at_start, unit="shard", disable=quiet, delay=2):
-        start = starts[unit]
-        shard = slice(start, min(start + FRAMES_PER_SHARD, index.num_frames))
+        shard = shards[unit]
         for field in fields(geometry):
             group[field.name][shard] = getattr(geometry, field.name)[shard]
         seen = [

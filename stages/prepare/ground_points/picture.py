@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from models.objectives.points import metres_per_unit
+from models.objectives.points import in_metres
 from scene import drawing
 from scene.labels import IGNORE, NEVER_WRITTEN
 from stages.prepare.ground_points import GroundPointsSettings
@@ -21,10 +21,9 @@ def seen_from_above(group: Any, frames: Sequence[int], settings: GroundPointsSet
     """
     grid, panels = settings.grid, []
     for frame in frames:
-        points_m = group["points"][frame].astype(np.float64) * metres_per_unit(grid)
         class_id = group["class_id"][frame]
-        cells = np.floor(grid.cell_from_ego(points_m) + 0.5).astype(np.int64)
-        inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1) & (class_id != IGNORE)
+        cells, inside = grid.cells_of(in_metres(group["points"][frame], grid))
+        inside &= class_id != IGNORE
         order = np.argsort(class_id[inside], kind="stable")
         panel = np.full(grid.shape, NEVER_WRITTEN, np.uint8)
         panel[tuple(cells[inside][order].T)] = class_id[inside][order]

@@ -15,7 +15,7 @@ from models.objectives.frames import ImageLabels
 from models.objectives.points import draw_systematically, metres_per_unit, stored
 from scene import drawing
 from scene.errors import InputError
-from scene.frames import FrameIndex
+from scene.frames import FrameIndex, frame_shards
 from scene.labels import IGNORE
 from stages.prepare.ground_points import GroundPointsSettings
 from stages.prepare.ground_points.classify import classified_pixels
@@ -55,12 +55,12 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
 
     file = build.path / POINTS_FILE
     group = create_arrays(file, array_specs(num_frames, settings), {"grid": settings.grid.canonical()})
-    starts = {f"frames-{start:06d}": start for start in range(0, num_frames, FRAMES_PER_SHARD)}
-    units, quiet = build.units(starts), not runtime.progress
+    shards = frame_shards(num_frames, FRAMES_PER_SHARD)
+    units, quiet = build.units(shards), not runtime.progress
     # Threads: what takes time here is numpy and OpenCV, which release the interpreter's lock.
     with ThreadPoolExecutor(runtime.num_workers or os.cpu_count() or 1) as pool:
         for unit in tqdm(units, "ground points", units.left_at_start, unit="shard", disable=quiet, delay=2):
-            shard = slice(starts[unit], min(starts[unit] + FRAMES_PER_SHARD, num_frames))
+            shard = shards[unit]
             rows = list(pool.map(entry, range(shard.start, shard.stop)))
             for name in rows[0]:
                 group[name][shard] = np.stack([row[name] for row in rows])
@@ -120,7 +120,7 @@ def array_specs(num_frames: int, settings: GroundPointsSettings) -> list[ArraySp
 def shares(group: Any, weight: NDArray[np.float64], settings: GroundPointsSettings) -> dict[str, float]:
     """The share of each class in the weight of all points, from the finished arrays."""
     counts = np.zeros(256)
-    for start in range(0, len(weight), FRAMES_PER_SHARD):
-        for row, class_id in enumerate(group["class_id"][start : start + FRAMES_PER_SHARD], start):
-            counts += weight[row] * np.bincount(class_id, minlength=256)
+    for shard in frame_shards(len(weight), FRAMES_PER_SHARD).values():
+        for row, class_id in zip(weight[shard], group["class_id"][shard], strict=True):
+            counts += row * np.bincount(class_id, minlength=256)
     return {name: round(float(counts[k] / counts.sum()), 6) for k, name in enumerate(settings.label_schema.names)}

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from models.objectives.memory import ByteCache
+from trainer.memory import ByteCache
 
 
 def test_cache_stays_below_its_limit_and_keeps_what_was_used_last():
