@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry ground-points bev-labels pretrain finetune evaluate report teacher \
-	backbone reproduce reproduce-small reproduce-second look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
+	backbone reproduce reproduce-small reproduce-second reproduce-ablations look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +49,12 @@ bev-labels: $(READY)  ## rasterise the map around every frame
 	@$(RUN) --until bev_labels
 reproduce: $(READY)  ## the whole study: half the labels, a third of the time? (a GPU, or days)
 	@$(BIN)/python -m study full $(ARGS)
-reproduce-small: $(READY)  ## the same study in small: three quarters of an hour on two cores
+reproduce-small: $(READY)  ## the same study in small: 40 minutes on two cores
 	@$(BIN)/python -m study small $(ARGS)
-reproduce-second: $(READY)  ## what the small study chose, in another world: a quarter of an hour on two cores
+reproduce-second: $(READY)  ## what the small study chose, in another world, five seeds: twenty minutes on two cores
 	@$(BIN)/python -m study second $(ARGS)
+reproduce-ablations: $(READY)  ## what each term and lever of the small study is worth
+	@$(BIN)/python -m study ablations $(ARGS)
 look: $(READY)  ## pictures of the prepared data
 	@$(RUN) --until look
 pretrain: $(READY)  ## train on pseudo-labels alone

@@ -18,12 +18,15 @@ def main() -> int:
     parser.add_argument("study", help="study file, or a bare name in configs/studies/")
     parser.add_argument("--cache", help="a folder, or s3://bucket/prefix; else $BEVPRIOR_CACHE, or .cache")
     parser.add_argument("--world-seed", type=int, action="append", help="instead of the study's worlds; repeatable")
+    parser.add_argument("--seeds", type=int, metavar="N", help="train with seeds 0 to N-1 instead of the study's")
     parser.add_argument("--reports", type=Path, default=REPORTS)
     arguments = parser.parse_args()
     try:
         study = load_study(arguments.study)
         if arguments.world_seed:
             study = study.model_copy(update={"world_seeds": tuple(arguments.world_seed)})
+        if arguments.seeds is not None:
+            study = study.with_seeds(arguments.seeds)
         conduct(study, open_cache(arguments.cache), Console(), arguments.reports)
     except InputError as error:
         print(f"bevprior: {error}", file=sys.stderr)

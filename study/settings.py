@@ -88,6 +88,16 @@ class Study(Settings):
         """Names of the ablations that are run in a setting."""
         return tuple(self.ablations) if setting.ablations == "all" else setting.ablations
 
+    def with_seeds(self, number: int) -> "Study":
+        """The same study with the seeds 0 to `number` - 1.
+
+        Raises:
+            InputError: if they are too few to tell a spread.
+        """
+        if number < 2:
+            raise InputError("one seed tells no spread", where=f"--seeds {number}", fix="give 2 or more")
+        return self.model_copy(update={"seeds": tuple(range(number))})
+
 
 def load_study(config: str) -> Study:
     """The study of a file, or of a bare name in `configs/studies/`.

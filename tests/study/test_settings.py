@@ -35,9 +35,10 @@ def test_both_arms_are_tuned_alike(name):
         assert len(setting.candidates["scratch"]) == len(setting.candidates["pretrained"])
 
 
-def test_the_second_world_gets_settings_that_the_small_study_tried():
-    small, second = load_study("small"), load_study("second")
-    for name, setting in second.settings.items():
+@pytest.mark.parametrize("name", ["second", "ablations"])
+def test_studies_beside_the_small_one_have_settings_that_it_tried(name):
+    small, beside = load_study("small"), load_study(name)
+    for name, setting in beside.settings.items():
         for kind, candidates in setting.candidates.items():
             assert candidates.items() <= small.settings[name].candidates[kind].items()
 
@@ -55,6 +56,12 @@ def test_a_fault_is_told_in_one_line(tmp_path, change, says):
     file.write_text(yaml.safe_dump({**STUDY, **change}))
     with pytest.raises(InputError, match=says):
         load_study(str(file))
+
+
+def test_seeds_may_be_more_and_not_fewer_than_two():
+    assert load_study("small").with_seeds(5).seeds == (0, 1, 2, 3, 4)
+    with pytest.raises(InputError, match="one seed tells no spread"):
+        load_study("small").with_seeds(1)
 
 
 def test_an_unknown_study_names_those_there_are():
