@@ -36,8 +36,19 @@ class LabellerPlugin(WorkerPlugin):  # type: ignore[misc]
 def label_in_worker(shard: Shard) -> Receipt:
     """The task."""
     torch.set_num_threads(1)  # OpenMP counts threads per thread: the plugin was set up in another one
-    plugin: LabellerPlugin = get_worker().plugins[PLUGIN]
+    worker = get_worker()
+    plugin: LabellerPlugin = worker.plugins[PLUGIN]
+    if plugin.labeller.device.startswith("cuda"):
+        torch.cuda.set_device(gpu_of_worker(worker.name, torch.cuda.device_count()))  # a thread's own, as above
     return plugin.labeller.label(shard)
+
+
+def gpu_of_worker(name: object, num_gpus: int) -> int:
+    """The GPU that a worker computes on: workers of our own cluster are numbered, and each number has its GPU.
+
+    A worker of another cluster takes the first GPU that it was started with (`CUDA_VISIBLE_DEVICES`).
+    """
+    return name % num_gpus if isinstance(name, int) else 0
 
 
 def label_shards(

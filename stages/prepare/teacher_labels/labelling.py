@@ -63,7 +63,7 @@ class Labeller:
         settings: see `TeacherLabelsSettings`.
         cameras: channel names.
         data_root, output: folders that every worker sees under the same path.
-        device: "cpu" or "cuda:0".
+        device: "cpu" or "cuda": the GPU that the worker has chosen.
     """
 
     settings: TeacherLabelsSettings

@@ -1,15 +1,19 @@
 import os
 import shutil
+import threading
+import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from distributed import LocalCluster
+import torch
+from distributed import Client, LocalCluster, get_worker
 from pydantic import ValidationError
 
 from cache.arrays import open_arrays
 from scene.errors import InputError
 from scene.labels import IGNORE, NEVER_WRITTEN, STRUCTURE
-from stages.prepare.teacher_labels.cluster import num_workers
+from stages.prepare.teacher_labels.cluster import PLUGIN, LabellerPlugin, gpu_of_worker, label_in_worker, num_workers
 from stages.prepare.teacher_labels.ignoring import ignore_regions
 from stages.prepare.teacher_labels.labelling import Frame, Shard
 from stages.stage import Runtime
@@ -67,6 +71,35 @@ def test_a_cluster_that_is_there_already_writes_the_same_bytes(inputs, tmp_path)
         there, _ = recipe(tmp_path / "two", runtime={"scheduler_address": cluster.scheduler_address}, inputs=inputs)
     assert there.manifest.provenance["recorded"]["workers"] == "cluster"
     assert there.output_digest == alone.output_digest
+
+
+@dataclass(frozen=True)
+class WhichGpu:
+    """Stands for a labeller, and tells the worker's number and the GPU that it computes on."""
+
+    device: str = "cuda"
+
+    def label(self, number):
+        time.sleep(0.05)  # so that each worker gets a turn
+        return number, get_worker().name, chosen[threading.get_ident()]
+
+
+chosen: dict[int, int] = {}
+"""The GPU that each thread has set, as CUDA keeps it."""
+
+
+def test_each_worker_of_this_machine_has_its_own_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda gpu: chosen.update({threading.get_ident(): gpu}))
+    local = {"protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "processes": False}
+    with LocalCluster(n_workers=3, threads_per_worker=1, **local) as cluster, Client(cluster) as client:
+        client.register_plugin(LabellerPlugin(WhichGpu()), name=PLUGIN)
+        done = client.gather(client.map(label_in_worker, range(12), pure=False))
+    assert {(worker, gpu) for _, worker, gpu in done} == {(0, 0), (1, 1), (2, 0)}
+
+
+def test_a_worker_of_another_cluster_takes_the_gpu_that_it_was_given():
+    assert gpu_of_worker("tcp://10.0.0.7:40231", 8) == 0
 
 
 def test_small_jobs_start_no_process_unless_asked_to():
