@@ -5,6 +5,7 @@ operations (`usable`); where Triton is missing, does not compile, or disagrees, 
 """
 
 import logging
+from collections.abc import Callable
 from functools import cache
 from typing import Any, no_type_check
 
@@ -36,27 +37,35 @@ def usable(device: torch.device) -> bool:
     """Whether the kernels compile for a device and give, with gradients, what PyTorch's own operations give."""
     if triton is None:
         return False
+    try:
+        agree = agrees(sample_by_triton, device)
+    except Exception as error:  # whatever a compiler may raise
+        LOG.warning("deformable attention without Triton: %s: %s", type(error).__name__, str(error).partition("\n")[0])
+        return False
+    if not agree:
+        LOG.warning("deformable attention without Triton: its result differs on this device")
+    return agree
+
+
+def agrees(sample: Callable[[Tensor, Tensor, Tensor], Tensor], device: torch.device) -> bool:
+    """Whether a way of sampling gives, with gradients, what PyTorch's own operations give on a small input.
+
+    The caller may be anywhere: past keyframes go without gradients, evaluation in inference mode, all under autocast.
+    """
     from models.bev.deformable import sample_by_grid
 
-    random = torch.Generator().manual_seed(0)
     shapes = ((2, 24, 5, 7), (2, 40, 3, 4, 2), (2, 40, 3, 4))
     scales = (1.0, 1.2, 1.0)
     found = []
-    try:
-        for way in (sample_by_triton, lambda value, *at: sample_by_grid([value], *(t.unsqueeze(3) for t in at))):
-            random.manual_seed(0)
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        for way in (sample, lambda value, *at: sample_by_grid([value], *(t.unsqueeze(3) for t in at))):
+            random = torch.Generator().manual_seed(0)
             tensors = [torch.rand(shape, generator=random) * scale for shape, scale in zip(shapes, scales, strict=True)]
             tensors = [tensor.to(device).requires_grad_() for tensor in tensors]
             out = way(*tensors)
             torch.autograd.backward(out.square().sum())
             found.append([out.detach(), *(tensor.grad for tensor in tensors)])
-    except Exception as error:  # whatever a compiler may raise
-        LOG.warning("deformable attention without Triton: %s: %s", type(error).__name__, str(error).partition("\n")[0])
-        return False
-    agree = all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(*found, strict=True))
-    if not agree:
-        LOG.warning("deformable attention without Triton: its result differs on this device")
-    return agree
+    return all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(*found, strict=True))
 
 
 class _Sample(torch.autograd.Function):

@@ -47,7 +47,8 @@ def gradients(sample, dtype, threads=1):
 
 
 def test_shapes_that_do_not_fit_are_an_error_and_not_a_read_past_the_end() -> None:
-    unchecked = deformable_sample.__wrapped__  # jaxtyping, which these tests switch on, would find it first
+    # jaxtyping, where these tests have switched it on, would find it first.
+    unchecked = getattr(deformable_sample, "__wrapped__", deformable_sample)
     values, locations, weights = inputs()
     for maps, where in ((values, locations[:, :5]), ([value[:1] for value in values], locations)):
         with pytest.raises(ValueError, match="shapes"):

@@ -41,6 +41,19 @@ def test_values_and_gradients_are_those_of_pytorch_s_operations():
     assert done.stdout == "the same\n"
 
 
+@pytest.mark.parametrize("mode", ["enable_grad", "no_grad", "inference_mode"])
+def test_kernels_can_prove_themselves_wherever_they_are_first_asked_for(mode):
+    """Here those for the CPU. Past keyframes are the first to ask in training, and they go without gradients."""
+    import torch
+
+    from models.bev.sampling_cpu import sample_on_cpu
+    from models.bev.sampling_cuda import agrees
+
+    with getattr(torch, mode)(), torch.autocast("cpu", torch.bfloat16):
+        assert agrees(sample_on_cpu, torch.device("cpu"))
+        assert not agrees(lambda *at: 1.01 * sample_on_cpu(*at), torch.device("cpu"))
+
+
 def test_without_triton_it_is_not_used(monkeypatch):
     import torch
 
