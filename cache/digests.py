@@ -6,6 +6,8 @@ kernel sets one of these (ctime) itself at every change, and no program can set 
 last seconds is not remembered: a second change in the same tick of the clock would not show.
 """
 
+import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -77,3 +79,12 @@ def outside_digest(file: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal; inside `remembering` it is read only if it changed since."""
     memory = _MEMORY.get()
     return sha256_of(file) if memory is None else memory.digest(file)
+
+
+def listing_digest(folder: Path) -> str:
+    """SHA-256 of the names and sizes of a folder's files, "missing" where there is no such folder. None is read."""
+    if not folder.is_dir():
+        return "missing"
+    with os.scandir(folder) as entries:
+        lines = sorted(f"{entry.name}\t{entry.stat().st_size}\n" for entry in entries if entry.is_file())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

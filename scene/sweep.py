@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from scene.errors import InputError
 
+LIDAR = "LIDAR_TOP"
+"""The sensor's channel, and its folder below `samples/`."""
+
 
 def read_sweep(file: Path) -> NDArray[np.float32]:
     """Points (N, 5) of a .pcd.bin file: x, y, z in metres in the LiDAR frame, intensity, ring.

@@ -32,5 +32,6 @@ STAGE = Stage(
     inputs=("index",),
     entry="stages.prepare.ground.run:run",
     reads_data=True,
+    fingerprint="stages.prepare.ground.fingerprint:fingerprint",
     sources=("stages.prepare.ground", "scene"),
 )

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from scene.errors import InputError
 from scene.frames import FrameIndex
-from scene.sweep import read_sweep
+from scene.sweep import LIDAR, read_sweep
 from scene.transform import apply
 from stages.prepare.ground import GroundSettings
 from stages.prepare.ground.plane import NOT_FOUND, Fit, fit_plane
@@ -20,11 +21,14 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     """Writes `ground.npz`: `ground_from_ego` (F, 4, 4), `num_points` (F,), `residual_m` (F,), `found` (F,).
 
     Raises:
-        InputError: if a sweep that the index lists cannot be read.
+        InputError: if a sweep that the index lists cannot be read, or no keyframe has one.
     """
     settings: GroundSettings = stage_run.settings
     assert stage_run.data_root is not None
     index = FrameIndex.load(stage_run.inputs["index"].path / "index.npz")
+    if not (index.lidar_file != "").any():
+        fix = "unpack the LiDAR keyframes, or do without: geometry.ground=ego_plane"
+        raise InputError("no keyframe has a LiDAR sweep", where=str(stage_run.data_root / "samples" / LIDAR), fix=fix)
     fits: list[Fit] = []
     frames = zip(index.lidar_file.tolist(), index.ego_from_lidar, strict=True)
     quiet = not stage_run.runtime.progress

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene.frames import FrameIndex
+from scene.sweep import LIDAR
 from scene.transform import Matrix, rigid, rotation_from_quaternion
 from stages.prepare.index.problems import Problems
-from stages.prepare.index.read import LIDAR, DataSet, Keyframe
+from stages.prepare.index.read import DataSet, Keyframe
 from stages.prepare.index.tables import Row
 
 Scene = tuple[Row, list[Keyframe]]

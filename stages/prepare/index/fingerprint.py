@@ -1,17 +1,16 @@
 """What the index depends on outside the cache."""
 
-import hashlib
-import os
 from pathlib import Path
 
-from cache.digests import outside_digest
+from cache.digests import listing_digest, outside_digest
+from scene.sweep import LIDAR
 from stages.prepare.index import IndexSettings
 from stages.prepare.index.splits import SPLITS_FILE
 from stages.prepare.index.tables import COLUMNS, locate_tables
 
 
 def fingerprint(settings: IndexSettings, data_root: Path) -> dict[str, str]:
-    """Digests of the tables that are read, of the split file, and of the names and sizes of the camera images.
+    """Digests of the tables that are read, of the split file, and of the names and sizes of images and LiDAR sweeps.
 
     Images are not read (trainval holds 30 GB of them): an edit that keeps name and size goes unnoticed, a missing,
     restored or truncated file does not.
@@ -24,18 +23,10 @@ def fingerprint(settings: IndexSettings, data_root: Path) -> dict[str, str]:
     if settings.split == "dataset":
         files.append(data_root / SPLITS_FILE)
     digests = {file.name: _file_digest(file) for file in files}
-    for camera in settings.cameras:
-        digests[f"samples/{camera}"] = _listing_digest(data_root / "samples" / camera)
+    for sensor in (*settings.cameras, LIDAR):
+        digests[f"samples/{sensor}"] = listing_digest(data_root / "samples" / sensor)
     return digests
 
 
 def _file_digest(file: Path) -> str:
     return outside_digest(file) if file.is_file() else "missing"
-
-
-def _listing_digest(folder: Path) -> str:
-    if not folder.is_dir():
-        return "missing"
-    with os.scandir(folder) as entries:
-        lines = sorted(f"{entry.name}\t{entry.stat().st_size}\n" for entry in entries if entry.is_file())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scene.sweep import LIDAR
 from stages.prepare.index import NUSCENES_CAMERAS
 from stages.prepare.index.chains import Chain
 from stages.prepare.index.problems import Problems
 from stages.prepare.index.tables import CAMERA_COLUMNS, IMAGE_COLUMNS, Row, check_row, read_rows, text_of
 
-LIDAR = "LIDAR_TOP"
 UNKNOWN = ""
 Advance = Callable[[int], object]
 

@@ -10,11 +10,12 @@ from tqdm import tqdm
 
 from scene.errors import InputError
 from scene.frames import FrameIndex
+from scene.sweep import LIDAR
 from stages.prepare.index import IndexSettings
 from stages.prepare.index.assemble import build_index, check_scenes, scenes_in_order
 from stages.prepare.index.images import ImageCheck, check_image
 from stages.prepare.index.problems import Problems
-from stages.prepare.index.read import LIDAR, DataSet, read_data_set, read_scenes
+from stages.prepare.index.read import DataSet, read_data_set, read_scenes
 from stages.prepare.index.splits import split_of_scenes
 from stages.prepare.index.tables import COLUMNS, Row, locate_tables
 from stages.stage import StageRun

@@ -52,3 +52,28 @@ def test_a_sweep_that_was_cut_short_is_one_line(tmp_path):
     sweep.write_bytes(sweep.read_bytes()[:-3])
     with pytest.raises(InputError, match="truncated"):
         run_stage(STAGE, GroundSettings(min_points=7), tmp_path / "cache", tmp_path / "data", index=index)
+
+
+def test_sweeps_that_come_later_are_seen(tmp_path):
+    artifact, _ = recipe(tmp_path / "cache")
+    kept = tmp_path / "kept"
+    (tmp_path / "data" / "samples" / "LIDAR_TOP").rename(kept)
+    index, _ = run_stage(INDEX, INDEX_SETTINGS, tmp_path / "cache", tmp_path / "data")
+    with pytest.raises(InputError, match=r"no keyframe has a LiDAR sweep .*samples/LIDAR_TOP.*unpack"):
+        run_stage(STAGE, GroundSettings(max_offset_m=3.0), tmp_path / "cache", tmp_path / "data", index=index)
+    kept.rename(tmp_path / "data" / "samples" / "LIDAR_TOP")
+    again, found = recipe(tmp_path / "cache")
+    assert found
+    assert again.key == artifact.key
+
+
+def test_a_sweep_of_another_size_is_another_ground(tmp_path):
+    artifact, _ = recipe(tmp_path / "cache")
+    sweep = max((tmp_path / "data" / "samples" / "LIDAR_TOP").iterdir())
+    np.fromfile(sweep, np.float32)[: 5 * 1500].tofile(sweep)
+    index, _ = run_stage(INDEX, INDEX_SETTINGS, tmp_path / "cache", tmp_path / "data")
+    again, found = run_stage(
+        STAGE, GroundSettings(max_offset_m=3.0), tmp_path / "cache", tmp_path / "data", index=index
+    )
+    assert not found
+    assert again.key != artifact.key

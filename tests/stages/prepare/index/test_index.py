@@ -140,3 +140,5 @@ def test_the_fingerprint_sees_tables_and_files_and_nothing_else(data_root, edit)
     assert {name for name in before if before[name] != after[name]} == {"ego_pose.json"}
     (data_root / "samples/CAM_BACK/CAM_BACK-00.jpg").unlink()
     assert fingerprint(INDEX_SETTINGS, data_root)["samples/CAM_BACK"] != after["samples/CAM_BACK"]
+    (data_root / "samples/LIDAR_TOP/LIDAR_TOP-01.pcd.bin").unlink()
+    assert fingerprint(INDEX_SETTINGS, data_root)["samples/LIDAR_TOP"] != after["samples/LIDAR_TOP"]
