@@ -2,10 +2,12 @@
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
 
 from models.bev.decoder import SegmentationDecoder
 from models.bev.former import BevFormer
@@ -31,11 +33,23 @@ def class_weights(counts: NDArray[np.float64], balance: float) -> Float[Tensor, 
 def dice_loss(
     probability: Float[Tensor, "B P K"], class_id: Int64[Tensor, "B P"], weight: Float[Tensor, "B P"]
 ) -> Float[Tensor, ""]:
-    """1 - mean over the classes that occur of the soft Dice coefficient over the batch (Milletari et al., 2016)."""
+    """1 - mean over the classes that occur of the soft Dice coefficient over the batch (Milletari et al., 2016).
+
+    The batch is that of all training processes together: a ratio of sums is no mean of ratios.
+    """
     target = F.one_hot(class_id, probability.shape[-1]).to(probability) * weight[..., None]
     probability = probability * weight[..., None]
-    overlap = 2 * (probability * target).sum(dim=(0, 1))
-    size = probability.sum(dim=(0, 1)) + target.sum(dim=(0, 1))
-    occurs = (target.sum(dim=(0, 1)) > 0).to(probability)
-    dice = overlap / size.clamp_min(1e-6)
-    return ((1 - dice) * occurs).sum() / occurs.sum().clamp_min(1)
+    parts = ((probability * target), probability, target)
+    overlap, found, wanted = _over_processes(torch.stack([part.sum(dim=(0, 1)) for part in parts]))
+    occurs = (wanted > 0).to(probability)
+    dice = 2 * overlap / (found + wanted).clamp_min(1e-6)
+    loss: Tensor = ((1 - dice) * occurs).sum() / occurs.sum().clamp_min(1)
+    return loss
+
+
+def _over_processes(sums: Tensor) -> Tensor:
+    """Summed over the training processes. So is the gradient on the way back, which their mean then divides again."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return sums
+    summed: Tensor = all_reduce(sums)  # type: ignore[no-untyped-call]
+    return summed

@@ -87,7 +87,8 @@ class ReprojectionObjective(Objective):
             entropy = self._cross_entropy(at_points, class_id)
             parts["reprojection"] = self.config.cross_entropy_weight * (entropy * weight).mean()
         if self.config.dice_weight > 0:
-            parts["dice"] = self.config.dice_weight * dice_loss(at_points.softmax(-1), class_id, weight)
+            share = counted.float().mean()  # of a ratio nothing else says how many of the B samples it stands for
+            parts["dice"] = self.config.dice_weight * share * dice_loss(at_points.softmax(-1), class_id, weight)
         return parts
 
     def _cross_entropy(self, logits: Float[Tensor, "B P K"], class_id: Int64[Tensor, "B P"]) -> Float[Tensor, "B P"]:

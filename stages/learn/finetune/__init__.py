@@ -72,7 +72,7 @@ class FinetuneSettings(Settings):
 
 STAGE = Stage(
     name="finetune",
-    version=5,
+    version=6,
     settings=FinetuneSettings,
     inputs=("index", "geometry", "bev_labels", "pretrain?"),
     entry="stages.learn.finetune.run:run",

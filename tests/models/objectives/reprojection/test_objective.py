@@ -110,6 +110,19 @@ def test_rows_left_out_add_nothing():
     assert float(first + second) == pytest.approx(float(whole), rel=1e-5)
 
 
+def test_each_term_is_a_mean_over_all_samples_also_where_some_are_left_out():
+    objective = objective_for(PLAIN.model_copy(update={"dice_weight": 0.5, "temporal": TemporalConfig(weight=0.3)}))
+    clip = flat_world.clip(BEFORE, NOW)
+    targets = objective.prepare(clip, np.random.default_rng(0))
+    both = collate([clip, clip], [targets, targets], [0, 0])
+    logits = torch.randn(1, 3, *GRID.shape).mul(4).expand(2, -1, -1, -1)
+    whole = objective.loss(both, (logits, logits), torch.tensor([True, True])).parts
+    half = objective.loss(both, (logits, logits), torch.tensor([True, False])).parts
+    assert set(whole) == {"reprojection", "dice", "temporal"}
+    for name, part in whole.items():
+        assert float(half[name]) == pytest.approx(0.5 * float(part), rel=1e-5), name
+
+
 def test_class_weights_favour_rare_classes_and_average_to_one():
     objective = objective_for(PLAIN.model_copy(update={"class_balance": 0.5}))
     sample = {"class_id": np.repeat([0, 1], [900, 100]), "weight": np.ones(1000)}
