@@ -161,13 +161,16 @@ class GroupReader(Mapping[str, ArrayReader]):
     Args:
         path: the group's folder, in an artifact or not.
 
+    Attributes:
+        attributes: of the group, JSON values.
+
     Raises:
         InputError: if there is no group, or one of its arrays cannot be opened; see `ArrayReader`.
     """
 
     def __init__(self, path: Path) -> None:
         artifact = Artifact.around(path)
-        read_metadata(path, artifact)
+        self.attributes: dict[str, Any] = read_metadata(path, artifact).get("attributes", {})
         if artifact is None:
             folders = sorted(file.parent for file in path.glob(f"*/{METADATA_FILE}"))
         else:

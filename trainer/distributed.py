@@ -1,7 +1,7 @@
 """Runs a training function in this process, or in several through torchrun.
 
 Several: a job file describes the call, torchrun runs `python -m trainer.distributed JOB` in each process, the first
-process leaves the result in a file.
+process leaves the result in a file, and each that fails its error.
 """
 
 import importlib
@@ -23,8 +23,9 @@ import psutil
 import torch
 import torch.distributed as dist
 
+from cache.durable import write_atomically
 from scene.errors import EXIT_BAD_INPUT, InputError
-from trainer.process import Process, choose_device
+from trainer.process import Process, choose_device, pin_threads
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,8 @@ class Job:
     progress: bool = True
 
     def call(self, process: Process) -> dict[str, Any]:
-        """Calls the entry function. On the CPU with one thread, whatever the machine has: sums that are split over
-        threads depend on their number, and more processes or more steps at a time use the cores better."""
-        if process.device.type == "cpu":
-            torch.set_num_threads(1)
+        """Calls the entry function."""
+        pin_threads(process.device)
         module, _, name = self.entry.partition(":")
         function: Callable[[Job, Process], dict[str, Any]] = getattr(importlib.import_module(module), name)
         return function(self, process)
@@ -77,16 +76,16 @@ def run_job(job: Job) -> dict[str, Any]:
         call = {
             "job": asdict(job),
             "launcher": [launcher.pid, launcher.create_time()],
-            "result": str(folder / "result"),
         }
         (folder / "job.json").write_text(json.dumps(call))
         status = _torchrun(job.num_processes, folder / "job.json")
-        outcome = json.loads((folder / "result").read_text()) if (folder / "result").exists() else {}
-    if "error" in outcome:
-        raise InputError(outcome["error"])
-    if status != 0 or "value" not in outcome:
+        outcomes = [json.loads(file.read_text()) for file in sorted(folder.glob("result.*.json"))]
+    for outcome in outcomes:
+        if "error" in outcome:
+            raise InputError(outcome["error"])
+    if status != 0 or not outcomes:
         raise InputError(f"a training process ended with status {status}", fix="see its messages above, then run again")
-    value: dict[str, Any] = outcome["value"]
+    value: dict[str, Any] = outcomes[0]["value"]
     return value
 
 
@@ -154,8 +153,8 @@ def main(job_file: Path) -> int:
         outcome: dict[str, Any] = {"value": job.call(process)}
     except InputError as error:
         outcome = {"error": str(error)}
-    if rank == 0:
-        Path(call["result"]).write_text(json.dumps(outcome))
+    if rank == 0 or "error" in outcome:  # one that fails alone is the only one that can tell why
+        write_atomically(job_file.with_name(f"result.{rank:05d}.json"), json.dumps(outcome).encode(), durable=False)
     dist.destroy_process_group()
     return EXIT_BAD_INPUT if "error" in outcome else 0
 

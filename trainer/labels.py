@@ -48,7 +48,7 @@ class LabelReader:
         cache_bytes: how much of what was read is remembered.
 
     Raises:
-        InputError: if the BEV labels are not of this grid.
+        InputError: if the BEV labels are not of this grid, or the teacher labels not of the geometry's size.
     """
 
     def __init__(
@@ -61,8 +61,16 @@ class LabelReader:
     ) -> None:
         self._sources, self._index, self._grid, self._schema = sources, index, grid, schema
         self._cache = ByteCache(cache_bytes)
-        self._ground_from_pixel = GroupReader(sources.geometry / "geometry.zarr")["ground_from_pixel"].read(slice(None))
+        geometry = GroupReader(sources.geometry / "geometry.zarr")
+        self._ground_from_pixel = geometry["ground_from_pixel"].read(slice(None))
         self._labels = GroupReader(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
+        if self._labels is not None and list(self._labels["class_id"].shape[2:]) != geometry.attributes["label_hw_px"]:
+            raise InputError(
+                f"teacher labels have {self._labels['class_id'].shape[2:]} px, geometry is for labels of "
+                f"{tuple(geometry.attributes['label_hw_px'])}",
+                where=str(sources.teacher_labels),
+                fix="set label_hw_px once, for the whole experiment",
+            )
         self._points = GroupReader(sources.ground_points / "points.zarr") if sources.ground_points else None
         self._layers = GroupReader(sources.bev_labels / "bev.zarr")["layers"] if sources.bev_labels else None
         if self._layers is not None and self._layers.shape[1:] != grid.shape:

@@ -36,16 +36,17 @@ class Process:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
-    def share(self, count: int) -> None:
-        """Checks that samples can be split evenly.
+    def share(self, *counts: int) -> None:
+        """Checks that the parts of a batch can be split evenly.
 
         Raises:
-            InputError: if `count` samples are no multiple of the number of processes.
+            InputError: if a part's number of samples is no multiple of the number of processes.
         """
-        if count % self.world_size:
+        if any(count % self.world_size for count in counts):
+            times = "" if len(counts) == 1 else f"{len(counts)} times "
             raise InputError(
-                f"a batch of {count} samples cannot be split over {self.world_size} processes",
-                fix="make batch_size a multiple of runtime.num_processes",
+                f"a batch of {' + '.join(map(str, counts))} samples cannot be split over {self.world_size} processes",
+                fix=f"make batch_size a multiple of {times}runtime.num_processes",
             )
 
     def check_launcher(self) -> None:
@@ -66,14 +67,25 @@ class Process:
         return dict(zip(values, stacked.tolist(), strict=True))
 
 
+def pin_threads(device: torch.device) -> None:
+    """On the CPU one thread, whatever the machine has: sums that are split over threads depend on their number, and
+    more processes or more steps at a time use the cores better."""
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+
+
 def choose_device(name: str) -> torch.device:
     """The device that "auto", "cpu" or "cuda" means here.
 
     Raises:
-        InputError: if CUDA is asked for and there is none.
+        InputError: if CUDA is asked for and there is none, or there are more processes than GPUs.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("no CUDA device", where="runtime.device", fix="set it to auto or cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if rank >= num_gpus:
+        fix = f"set it to {num_gpus} at most, or runtime.device to cpu"
+        raise InputError("there are more training processes than GPUs", where="runtime.num_processes", fix=fix)
+    return torch.device("cuda", rank)

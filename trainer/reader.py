@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from cache.reading import GroupReader
 from models.objectives.frames import ClipArrays, FrameArrays, LabelView
 from scene.camera import resize_intrinsics
-from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
+from scene.images import read_rgb
 from scene.labels import LabelSchema
 from scene.transform import inverse
 from trainer.labels import CACHE_BYTES, LabelReader, Sources, another_grid
@@ -138,10 +138,8 @@ class FrameReader:
         images = np.zeros((self.index.num_cameras, height, width, 3), np.uint8)
         for camera in np.flatnonzero(self.index.camera_valid[row]):
             file = self._sources.data_root / str(self.index.camera_file[row, camera])
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-            if image is None:
-                raise InputError("missing or damaged image", where=str(file), fix="restore it, or skip bad frames")
+            image = read_rgb(file)
             if image.shape[:2] != (height, width):
-                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            images[camera] = image[..., ::-1]
+                image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+            images[camera] = image
         return images

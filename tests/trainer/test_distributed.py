@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import psutil
 import pytest
@@ -24,7 +24,7 @@ def rows(folder):
 
 
 def test_two_processes_train_like_one(dataset, tmp_path):
-    temporal_off = {"temporal": {"weight": 0.0}, "points_per_frame": 500}
+    temporal_off = {"temporal": {"weight": 0.0}, "points_per_frame": 500, "dice_weight": 1.0}
     settings = tiny.pretrain_settings(model=PLAIN, optimiser=tiny.optimiser(steps=4, batch_size=4))
     settings = type(settings).parse({**settings.model_dump(mode="json"), "objective": temporal_off})
     one, two = tmp_path / "one", tmp_path / "two"
@@ -46,6 +46,12 @@ def test_bad_input_in_a_process_is_one_error(dataset, tmp_path):
     with pytest.raises(InputError, match="a batch of 3 samples cannot be split over 2 processes"):
         run_job(tiny.job(dataset, tmp_path / "out", settings, num_processes=2))
     assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_what_one_process_alone_cannot_read_is_told(dataset, tmp_path):
+    job = tiny.job(dataset, tmp_path / "out", tiny.pretrain_settings(), num_processes=2)
+    with pytest.raises(InputError, match="its image is gone"):
+        run_job(replace(job, entry="tests.trainer.tiny:second_process_fails"))
 
 
 def test_processes_end_when_their_launcher_is_killed(dataset, tmp_path):
@@ -82,6 +88,23 @@ def test_device_must_exist():
         assert choose_device("auto") == torch.device("cpu")
         with pytest.raises(InputError, match="no CUDA device"):
             choose_device("cuda")
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose_device("auto") == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match=r"more training processes than GPUs .*num_processes.* 2 at most"):
+        choose_device("auto")
+
+
+def test_each_part_of_a_batch_must_split():
+    process = Process(torch.device("cpu"), world_size=2)
+    process.share(2, 2)
+    with pytest.raises(InputError, match=r"a batch of 1 \+ 1 samples .*a multiple of 2 times runtime.num_processes"):
+        process.share(1, 1)
 
 
 def test_one_process_shares_any_batch():

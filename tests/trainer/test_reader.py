@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cache.arrays import ArraySpec, create_arrays
 from scene.errors import InputError
 from scene.transform import inverse
 from tests import flat_world
@@ -94,6 +95,13 @@ def test_bev_labels_of_another_grid_are_refused(sources):
     index = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=0).index
     with pytest.raises(InputError, match=r"BEV labels are not of the grid of 24 x 16 cells .*bev_labels"):
         LabelReader(sources, index, GRID.coarser(2), SCHEMA)
+
+
+def test_labels_of_another_size_than_the_geometry_s_are_refused(sources, tmp_path):
+    spec = ArraySpec("class_id", (12, 6, 24, 48), "u1", (1, 6, 24, 48), None, ("frame", "camera", "row", "column"), 255)
+    create_arrays(tmp_path / "labels.zarr", [spec])
+    with pytest.raises(InputError, match=r"teacher labels have \(24, 48\) px, geometry is for labels of \(48, 96\)"):
+        FrameReader(replace(sources, teacher_labels=tmp_path), IMAGE_HW_PX, GRID, SCHEMA, 1)
 
 
 def test_ground_points_come_as_they_were_drawn_and_those_of_another_split_are_missed(reader):

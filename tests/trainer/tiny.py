@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from models.bev.config import BackboneConfig, BackboneShape, BevFormerConfig
+from scene.errors import InputError
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
@@ -68,6 +69,14 @@ def job(dataset, folder, settings, extra=None, **changes):
         "progress": False,
     }
     return Job(**{**values, **changes})
+
+
+def second_process_fails(job, process):
+    """An entry function: one process fails while the other waits for it."""
+    if process.rank == 1:
+        raise InputError("its image is gone")
+    torch.distributed.barrier()
+    return {}
 
 
 def main(job_file: Path) -> None:

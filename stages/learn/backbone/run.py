@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from scene.errors import InputError
 from stages.labelled_images.pictures import pictures_of, split_by_town, world_settings
 from stages.labelled_images.results import write_results
@@ -13,7 +11,7 @@ from stages.learn.backbone import BackboneTrainingSettings
 from stages.learn.backbone.card import model_card
 from stages.learn.backbone.training import Training
 from stages.stage import StageRun
-from trainer.process import choose_device
+from trainer.process import choose_device, pin_threads
 
 IMAGES_PER_BATCH = 16
 
@@ -38,8 +36,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     trained, held_out = split_by_town(pictures, settings.held_out_towns)
 
     device = choose_device(runtime.device)
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # sums that are split over threads depend on their number
+    pin_threads(device)
     checkpoint = build.path / "checkpoint.pt"
     training = Training(settings, trained, device, checkpoint)
     network = training.run(runtime.checkpoint_seconds, runtime.progress)

@@ -22,7 +22,7 @@ from trainer.labels import Sources
 from trainer.learner import Learner
 from trainer.metrics import Scores
 from trainer.network import load_network, new_trunk
-from trainer.process import choose_device
+from trainer.process import choose_device, pin_threads
 from trainer.reader import FrameReader
 
 FRAMES_PER_SHARD = 64
@@ -32,7 +32,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     """Writes scores.json, and predictions.zarr: `frame` i8 (N,) rows of the index, `class_id` u1 (N, X, Y).
 
     Raises:
-        InputError: if the split has no frames, or the model is of other settings.
+        InputError: if the split has no frames or nothing that is scored, or the model is of other settings.
     """
     settings: EvaluateSettings = stage_run.settings
     reader = _reader(stage_run)
@@ -41,6 +41,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     if len(frames) == 0:
         raise InputError(f"no frame is in the split {settings.split!r}", where="dataset index", fix="check the splits")
     device = choose_device(stage_run.runtime.device)
+    pin_threads(device)
     network = _network(stage_run).to(device).eval()
     intrinsics = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")["image_from_camera"]
     scores = Scores(settings.label_schema, settings.grid)
@@ -57,6 +58,9 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
                 predicted[place[row]] = prediction
     _write_predictions(stage_run, frames, predicted)
     summary = scores.summary()
+    if summary["miou"] is None:
+        fix = "mark classes of the label schema as scored, or choose a split where they are"
+        raise InputError("no class that is scored occurs in the frames", where=f"split {settings.split!r}", fix=fix)
     write_atomically(stage_run.build.path / "scores.json", (json.dumps(summary, indent=1) + "\n").encode())
     return {"miou": summary["miou"], "frames": len(frames)}
 

@@ -74,8 +74,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
         rank=process.rank,
         world_size=process.world_size,
     )
-    for pool in maker.pools:
-        process.share(pool.per_batch)
+    process.share(*(pool.per_batch for pool in maker.pools))
     if objective is not None:
         objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
     learner.to(process.device)

@@ -9,7 +9,7 @@ from scene.labels import LabelSchema
 from scene.settings import Settings
 from stages.stage import Stage
 
-Changes = dict[Literal["ground_points", "pretrain", "finetune", "evaluate"], dict[str, Any]]
+Changes = dict[Literal["geometry", "ground_points", "pretrain", "finetune", "evaluate"], dict[str, Any]]
 """Settings by stage, to be laid over an experiment's."""
 
 

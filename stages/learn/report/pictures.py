@@ -12,6 +12,7 @@ from scene import drawing
 from scene.camera import resize_intrinsics
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
+from scene.images import read_rgb
 from scene.labels import STRUCTURE, LabelSchema
 
 CAMERA_WIDTH_PX = 384
@@ -50,12 +51,12 @@ def draw(moment: Moment, index: FrameIndex, data_root: Path, grid: BevGrid, sche
     for camera, name in enumerate(index.camera_names):
         if not index.camera_valid[moment.frame, camera]:
             continue
-        rgb = cv2.imread(str(data_root / str(index.camera_file[moment.frame, camera])), cv2.IMREAD_COLOR)[..., ::-1]
+        rgb = read_rgb(data_root / str(index.camera_file[moment.frame, camera]))
         height_px = round(CAMERA_WIDTH_PX * rgb.shape[0] / rgb.shape[1])
-        rgb = cv2.resize(rgb, (CAMERA_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA)
+        rgb = np.asarray(cv2.resize(rgb, (CAMERA_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA))
         pseudo[str(name)] = drawing.overlay(rgb, moment.class_id[camera], colours, skip=[STRUCTURE])
         homography = _at_size(moment.ground_from_pixel[camera], moment.class_id.shape[1:], rgb.shape[:2])
-        visible = drawing.bev_in_camera(moment.prediction, grid, homography, rgb.shape[:2])
+        visible = drawing.bev_in_camera(moment.prediction, grid, homography, (height_px, CAMERA_WIDTH_PX))
         predicted[str(name)] = drawing.overlay(rgb, visible, colours, skip=[background])
     scale = max(1, round(BEV_HEIGHT_PX / grid.shape[0]))
     return FramePictures(

@@ -12,7 +12,7 @@ from stages.learn.teacher.card import model_card
 from stages.learn.teacher.scoring import score_teacher
 from stages.learn.teacher.training import Training
 from stages.stage import StageRun
-from trainer.process import choose_device
+from trainer.process import choose_device, pin_threads
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
@@ -26,8 +26,10 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     world = stage_run.inputs["world"]
     trained, held_out = split_by_town(pictures_of(world, stage_run.inputs["index"]), settings.held_out_towns)
 
+    device = choose_device(runtime.device)
+    pin_threads(device)
     checkpoint = build.path / "checkpoint.pt"
-    training = Training(settings, trained, choose_device(runtime.device), checkpoint)
+    training = Training(settings, trained, device, checkpoint)
     network = training.run(runtime.checkpoint_seconds, runtime.progress)
     save_teacher(network, build.path, settings.image_hw_px)
     scores = score_teacher(build.path, held_out, settings.image_hw_px)

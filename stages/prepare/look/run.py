@@ -13,6 +13,7 @@ from scene import drawing
 from scene.camera import project, resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
+from scene.images import read_rgb
 from scene.labels import NEVER_WRITTEN, STRUCTURE
 from scene.sweep import read_sweep
 from scene.transform import apply
@@ -72,7 +73,7 @@ def _read_cameras(data_root: Path, index: FrameIndex, frame: int, width_px: int)
     images = {}
     for camera, name in enumerate(index.camera_names):
         if index.camera_valid[frame, camera]:
-            rgb = cv2.imread(str(data_root / str(index.camera_file[frame, camera])), cv2.IMREAD_COLOR)[..., ::-1]
+            rgb = read_rgb(data_root / str(index.camera_file[frame, camera]))
             height_px = round(width_px * rgb.shape[0] / rgb.shape[1])
             images[str(name)] = np.asarray(cv2.resize(rgb, (width_px, height_px), interpolation=cv2.INTER_AREA))
     return images

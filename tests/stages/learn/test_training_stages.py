@@ -132,6 +132,10 @@ def test_untrained_and_unfitting_models(dataset, trained):
         run(root, artifacts, evaluate.STAGE, evaluate_settings(model=wider), model=trained[0])
     with pytest.raises(InputError, match="no frame is in the split 'test'"):
         run(root, artifacts, evaluate.STAGE, evaluate_settings(split="test"), model=trained[0])
+    classes = tuple(c.model_copy(update={"scored": False}) for c in SCHEMA.classes)
+    unscored = evaluate_settings(label_schema=SCHEMA.model_copy(update={"classes": classes}))
+    with pytest.raises(InputError, match="no class that is scored occurs in the frames"):
+        run(root, artifacts, evaluate.STAGE, unscored)
 
 
 def test_half_labelled_batches_must_be_even(dataset, trained):
