@@ -13,8 +13,10 @@ from scene.errors import InputError
 from scene.settings import Settings
 from stages.learn.report import Arm
 
-SHARED = ("ground_points", "pretrain", "finetune")
-"""Stages whose steps serve every arm that asks for the same; each arm and seed has an evaluation of its own."""
+REPEATED = ("evaluate", "report")
+"""Stages that each arm and seed has a step of its own of; every other step serves all arms that ask for the same."""
+TRAINED = {"pretrain", "finetune", "evaluate"}
+"""Stages that no preparing stage reads: an arm that changes only these shares the prepared data."""
 
 
 def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = None) -> Plan:
@@ -49,14 +51,16 @@ def _plan_learning(draft: "_Draft", goal: str) -> None:
     }
     if goal == "report":
         rows = [arm.canonical() for arm in experiment.arms]
-        draft.add("report", inputs=evaluations, arms=rows, title=experiment.title or experiment.name)
+        # The report draws what the showcase predicts on the data that it was made from.
+        shown = next((arm for arm in experiment.arms if arm.name == draft.section("report").get("showcase")), None)
+        draft.add("report", inputs=evaluations, arm=shown, arms=rows, title=experiment.title or experiment.name)
 
 
 def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
     """Trains and scores one arm with one seed; returns the name of the evaluating step."""
     model: dict[str, str] = {}
     if arm.pretrained:
-        own_pretraining = {"ground_points", "pretrain"} & set(arm.changes)
+        own_pretraining = arm.changes.keys() - {"finetune", "evaluate"}
         name = f"pretrain:{arm.name}:{seed}" if own_pretraining else f"pretrain:{seed}"
         model = {"model": draft.add("pretrain", name, arm=arm, seed=seed)}
     if arm.label_fraction > 0:
@@ -77,6 +81,7 @@ class _Draft:
         self.experiment, self.layers = experiment, layers
         self.steps: dict[str, Step] = {}
         self.shared = _shared_settings(experiment)
+        self._prepared: dict[tuple[str, str], str] = {}
 
     def check_sections(self) -> None:
         """Refuses unknown keys in every section, also of stages that this run does not need."""
@@ -93,10 +98,14 @@ class _Draft:
         return merge(self.experiment.section(name), changes.get(name, {}))
 
     def prepared(self, name: str, arm: Arm | None = None) -> str:
-        """The one step of a stage that every arm shares, added when it is first asked for; an arm that changes that
-        stage's settings has its own."""
-        own = f"{name}:{arm.name}" if arm and name in arm.changes else name
-        return own if own in self.steps else self.add(name, own, arm=arm)
+        """The one step of a preparing stage that every arm shares, added when it is first asked for; or an arm's own,
+        where what the arm changes makes a difference to that stage or to one before it."""
+        shared = name if name in self.steps else self.add(name)
+        if arm is None or arm.changes.keys() <= TRAINED:
+            return shared
+        if (name, arm.name) not in self._prepared:
+            self._prepared[name, arm.name] = self.add(name, f"{name}:{arm.name}", arm=arm)
+        return self._prepared[name, arm.name]
 
     def add(
         self,
@@ -120,7 +129,7 @@ class _Draft:
         filled = dict(inputs or {})
         for role in roles(described, settings):
             plain = role.removesuffix("?")
-            if plain in STAGES and plain not in filled and (plain == role or self._offers(plain)):
+            if plain in STAGES and plain not in filled and (plain == role or self._offers(plain, arm)):
                 filled[plain] = self.prepared(plain, arm)
         world = self.experiment.data.world is not None
         step = Step(
@@ -133,20 +142,20 @@ class _Draft:
         )
         same = replace(step, name="")
         for other in self.steps.values():
-            if other.stage is described and described.name in SHARED and replace(other, name="") == same:
+            if other.stage is described and described.name not in REPEATED and replace(other, name="") == same:
                 return other.name
         self.steps[step.name] = step
         return step.name
 
-    def _offers(self, role: str) -> bool:
+    def _offers(self, role: str, arm: Arm | None) -> bool:
         """Whether an optional input that any step may have can be had."""
         data = self.experiment.data
-        lidar = self.experiment.geometry.get("ground") == "lidar_plane"
+        lidar = self.section("geometry", arm).get("ground") == "lidar_plane"
         return {
             "ground": lidar,
             "world": data.world is not None,
             "bev_labels": data.has_map,
-            "teacher_labels": True,
+            "teacher_labels": bool(self.section("look").get("labels", True)),
         }.get(role, False)
 
     def _settings(self, stage_name: str, arm: Arm | None, own: Mapping[str, Any]) -> Settings:

@@ -87,6 +87,33 @@ def test_an_arm_that_changes_how_data_are_prepared_has_a_step_of_its_own() -> No
     assert steps["ground_points:two"].inputs == steps["ground_points"].inputs
 
 
+def test_a_look_at_the_calibration_needs_no_labels() -> None:
+    assert "teacher_labels" in plan("nuscenes", until="look").stage_names
+    assert plan("nuscenes", "look.labels=false", until="look").stage_names == (
+        "index",
+        "ground",
+        "geometry",
+        "bev_labels",
+        "look",
+    )
+
+
+def test_what_follows_a_changed_preparation_is_the_arms_own_too() -> None:
+    arms = """arms=[
+      {name: one, title: x, label_fraction: 0, pretrained: true},
+      {name: flat, title: x, label_fraction: 0, pretrained: true, changes: {geometry: {ground: ego_plane}}}]"""
+    steps = {step.name: step for step in plan("demo", arms)}
+    own = {name.partition(":")[0] for name in steps if "flat" in name}
+    assert own == {"geometry", "ground_points", "pretrain", "evaluate"}
+    assert steps["ground_points:flat"].inputs == {**steps["ground_points"].inputs, "geometry": "geometry:flat"}
+    assert steps["pretrain:flat:0"].inputs["ground_points"] == "ground_points:flat"
+    assert "ground" in steps["geometry"].inputs
+    assert "ground" not in steps["geometry:flat"].inputs
+    assert steps["pretrain:0"].inputs["geometry"] == "geometry"
+    shown = plan("demo", arms, "report.showcase=flat").steps[-1]
+    assert (shown.name, shown.inputs["geometry"]) == ("report", "geometry:flat")
+
+
 def test_a_change_of_the_objective_reaches_pretraining_and_what_is_kept_of_it() -> None:
     expected = objectives(plan("smoke"))
     for objective in expected.values():

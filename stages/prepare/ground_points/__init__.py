@@ -57,6 +57,12 @@ STAGE = Stage(
     settings=GroundPointsSettings,
     inputs=("index", "geometry", "teacher_labels"),
     entry="stages.prepare.ground_points.run:run",
-    sources=("stages.prepare.ground_points", "models.objectives.points", "scene"),
+    sources=(
+        "stages.prepare.ground_points",
+        "models.objectives.points",
+        "models.teachers.confidence",
+        "trainer.labels",
+        "scene",
+    ),
     shared=True,
 )

@@ -14,12 +14,14 @@ class LookSettings(Settings):
         label_schema: the label schema of the pseudo-labels.
         num_frames: how many frames, evenly spaced over the index.
         camera_width_px: width of one camera in the picture.
+        labels: whether pseudo-labels are shown, and made first where there are none yet.
     """
 
     grid: BevGrid
     label_schema: LabelSchema
     num_frames: int = 3
     camera_width_px: int = 640
+    labels: bool = True
 
 
 STAGE = Stage(
