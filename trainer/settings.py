@@ -17,7 +17,7 @@ class OptimiserSettings(Settings):
         backbone_factor: the image backbone's learning rate over that of the rest.
         muon_factor: Muon's learning rate over AdamW's. Where it is not 0, Muon (Jordan et al., 2024) and not AdamW
             moves the weights of hidden layers outside the backbone: it makes every direction of an update count
-            alike, and learns in half the steps what AdamW does in the embedded world (docs/study.md).
+            alike, and learns in half the steps what AdamW does in the embedded world (docs/decisions/0018-muon.md).
         weight_decay: of weights; biases, norms and embeddings have none.
         warmup_steps: steps over which the learning rate rises from 0.
         gradient_clip: largest norm of the gradient of all parameters together.

@@ -229,3 +229,13 @@ def test_bfloat16_autocast_stays_close(make_trunk: Any, make_clip: Any) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         actual = run(trunk, clip)[-1]
     assert (actual.float() - expected).abs().mean() < 0.05
+
+
+def test_bfloat16_leaves_no_parameter_without_a_gradient(make_trunk: Any, make_clip: Any) -> None:
+    """The past goes through the same weights first, without gradients: what autocast keeps of that must not be used."""
+    trunk = make_trunk().train()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = trunk(make_clip(history=1))[-1].square().mean()
+    loss.backward()
+    alone = [name for name, p in trunk.named_parameters() if p.requires_grad and p.grad is None]
+    assert not alone
