@@ -78,13 +78,16 @@ def run_parallel(
 
 
 def _ready(plan: Plan, done: Container[str], running: Container[str]) -> list[Step]:
-    """Steps that can start, those with the longest chain of steps behind them first."""
+    """Steps that can start: those with the longest chain of steps behind them first, among equals the longest training.
+
+    What starts last should be short: at the end, the others wait for it.
+    """
     chain = {step.name: 0 for step in plan}
     for step in reversed(plan.steps):
         for name in step.needs:
             chain[name] = max(chain[name], chain[step.name] + 1)
     ready = [s for s in plan if s.name not in done and s.name not in running and all(n in done for n in s.needs)]
-    return sorted(ready, key=lambda step: -chain[step.name])
+    return sorted(ready, key=lambda step: (-chain[step.name], -getattr(step.settings, "num_samples", 0)))
 
 
 def _finish(outcome: Outcome, done: dict[str, Outcome], finished: Callable[[Outcome], None]) -> None:

@@ -36,6 +36,11 @@ class OptimiserSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     log_every: PositiveInt = 10
 
+    @property
+    def num_samples(self) -> int:
+        """How many samples the training sees."""
+        return self.steps * self.batch_size
+
 
 class AugmentSettings(Settings):
     """Random changes of a training sample, each drawn from (seed, step, place in the batch).

@@ -56,6 +56,11 @@ class FinetuneSettings(Settings):
         return self.from_pretrained if self.init == "pretrained" else self.from_random
 
     @property
+    def num_samples(self) -> int:
+        """How many samples the training sees."""
+        return self.optimiser.num_samples
+
+    @property
     def objective(self) -> ObjectiveConfig | None:
         """The pretraining objective that takes part in this arm, and whose needs the plan has to meet."""
         return self.kept_objective if self.init == "pretrained" and self.keep_objective_weight > 0 else None

@@ -96,7 +96,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
         )
     return {
         "optimisation_steps": optimiser.steps,
-        "samples": optimiser.steps * optimiser.batch_size,
+        "samples": settings.num_samples,
         "labelled_scenes": len(np.unique(reader.index.frame_scene[labelled])),
         "labelled_frames": len(labelled),
     }

@@ -31,6 +31,11 @@ class PretrainSettings(Settings):
     split: str = "train"
     seed: int = 0
 
+    @property
+    def num_samples(self) -> int:
+        """How many samples the training sees."""
+        return self.optimiser.num_samples
+
 
 STAGE = Stage(
     name="pretrain",

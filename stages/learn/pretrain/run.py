@@ -61,7 +61,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     (pool,) = maker.pools
     return {
         "optimisation_steps": settings.optimiser.steps,
-        "samples": settings.optimiser.steps * settings.optimiser.batch_size,
+        "samples": settings.num_samples,
         "scenes": len(np.unique(maker.reader.index.frame_scene[pool.frames])),
         "frames": len(pool.frames),
     }
