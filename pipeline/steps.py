@@ -155,7 +155,7 @@ class _Draft:
             "ground": lidar,
             "world": data.world is not None,
             "bev_labels": data.has_map,
-            "teacher_labels": bool(self.section("look").get("labels", True)),
+            "teacher_labels": True,
         }.get(role, False)
 
     def _settings(self, stage_name: str, arm: Arm | None, own: Mapping[str, Any]) -> Settings:

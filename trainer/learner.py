@@ -44,9 +44,8 @@ class SupervisedLoss(nn.Module):
         parts = {"supervised": (entropy * self.class_weight[target] * counted).mean()}
         if self.settings.dice_weight > 0:
             probability = logits.float().softmax(dim=1).flatten(2).transpose(1, 2)
-            weight = counted.expand_as(entropy).flatten(1)
-            share = counted.mean()
-            parts["dice"] = self.settings.dice_weight * share * dice_loss(probability, target.flatten(1), weight)
+            alike = torch.ones_like(entropy).flatten(1)
+            parts["dice"] = self.settings.dice_weight * dice_loss(probability, target.flatten(1), alike, labelled)
         return parts
 
 

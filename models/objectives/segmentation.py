@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
@@ -31,12 +31,17 @@ def class_weights(counts: NDArray[np.float64], balance: float) -> Float[Tensor, 
 
 
 def dice_loss(
-    probability: Float[Tensor, "B P K"], class_id: Int64[Tensor, "B P"], weight: Float[Tensor, "B P"]
+    probability: Float[Tensor, "B P K"],
+    class_id: Int64[Tensor, "B P"],
+    weight: Float[Tensor, "B P"],
+    counted: Bool[Tensor, " B"],
 ) -> Float[Tensor, ""]:
     """1 - mean over the classes that occur of the soft Dice coefficient over the batch (Milletari et al., 2016).
 
-    The batch is that of all training processes together: a ratio of sums is no mean of ratios.
+    The batch is that of all training processes together: a ratio of sums is no mean of ratios. Nor does a ratio say of
+    how many samples it is, so it is multiplied by the share that is `counted`, and can be added to means over all B.
     """
+    weight = weight * counted[:, None]
     target = F.one_hot(class_id, probability.shape[-1]).to(probability) * weight[..., None]
     probability = probability * weight[..., None]
     parts = ((probability * target), probability, target)
@@ -44,7 +49,7 @@ def dice_loss(
     occurs = (wanted > 0).to(probability)
     dice = 2 * overlap / (found + wanted).clamp_min(1e-6)
     loss: Tensor = ((1 - dice) * occurs).sum() / occurs.sum().clamp_min(1)
-    return loss
+    return counted.float().mean() * loss
 
 
 def _over_processes(sums: Tensor) -> Tensor:

@@ -79,16 +79,14 @@ class ReprojectionObjective(Objective):
     def _image_terms(
         self, logits: Float[Tensor, "B K X Y"], batch: Batch, counted: Bool[Tensor, " B"]
     ) -> dict[str, Float[Tensor, ""]]:
-        points_m, class_id = batch.targets["points_m"], batch.targets["class_id"]
-        weight = batch.targets["weight"] * counted[:, None]
+        points_m, class_id, weight = (batch.targets[name] for name in ("points_m", "class_id", "weight"))
         at_points = sample_bev(logits.float(), points_m, self.grid)
         parts = {}
         if self.config.cross_entropy_weight > 0:
             entropy = self._cross_entropy(at_points, class_id)
-            parts["reprojection"] = self.config.cross_entropy_weight * (entropy * weight).mean()
+            parts["reprojection"] = self.config.cross_entropy_weight * (entropy * weight * counted[:, None]).mean()
         if self.config.dice_weight > 0:
-            share = counted.float().mean()  # of a ratio nothing else says how many of the B samples it stands for
-            parts["dice"] = self.config.dice_weight * share * dice_loss(at_points.softmax(-1), class_id, weight)
+            parts["dice"] = self.config.dice_weight * dice_loss(at_points.softmax(-1), class_id, weight, counted)
         return parts
 
     def _cross_entropy(self, logits: Float[Tensor, "B P K"], class_id: Int64[Tensor, "B P"]) -> Float[Tensor, "B P"]:

@@ -23,6 +23,11 @@ class LookSettings(Settings):
     camera_width_px: int = 640
     labels: bool = True
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Inputs that are not read with these settings."""
+        return () if self.labels else ("teacher_labels",)
+
 
 STAGE = Stage(
     name="look",
