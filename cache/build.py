@@ -1,19 +1,17 @@
 """A build in progress: a folder to write into, receipts for what is done, and the commit."""
 
-import os
-import stat
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cache.contents import hash_files, plain_files
 from cache.cost import Cost, CostMeter
-from cache.durable import PARTIAL, remove_partials, sha256_of
+from cache.durable import remove_partials
 from cache.keys import KeySpec, normalise
 from cache.leases import Owner
 from cache.manifest import MANIFEST_COPY, MANIFEST_FILE, Artifact, FileEntry, Manifest
@@ -107,7 +105,7 @@ class Build:
             LeaseLostError: if others took this process for dead.
             FileNotFoundError: for a path that is not there.
         """
-        entries = _hash_files(self.path, _below(self.path, files))
+        entries = hash_files(self.path, plain_files(self.path, files))
         self._owner.check()
         self._place.keep(entries)
         wall_s = time.monotonic() - self._claimed_at_s.pop(unit, time.monotonic())
@@ -233,9 +231,9 @@ class Build:
                 raise InputError("files changed after their unit was done", where=f"{self.path}, {unit}", fix=fix)
             wall_s[unit] = receipt.wall_s
             files |= {path: replace(entry, unit=unit) for path, entry in receipt.files.items()}
-        found = _below(self.path, [self.path])
+        found = plain_files(self.path, [self.path])
         unclaimed = [file for file in found if file.relative_to(self.path).as_posix() not in files]
-        rest = _hash_files(self.path, unclaimed)
+        rest = hash_files(self.path, unclaimed)
         self._place.keep(rest)
         return files | rest, wall_s
 
@@ -265,37 +263,3 @@ class Build:
             "unit_wall_s": dict(unit_wall_s),
             "recorded": recorded | self._recorded,
         }
-
-
-def _below(root: Path, paths: Iterable[Path | str]) -> list[Path]:
-    """The plain files among `paths` (absolute, or relative to `root`) and below the folders among them, sorted.
-
-    What a killed writer left half-written is not among them: the commit removes it.
-    """
-    found: set[Path] = set()
-    for path in (root / given for given in paths):
-        for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
-            if file.name.endswith(PARTIAL):
-                continue
-            mode = file.lstat().st_mode
-            relative = file.relative_to(root).as_posix()
-            if stat.S_ISDIR(mode) or file.name.endswith(PARTIAL):  # of a writer that was killed
-                continue
-            if not stat.S_ISREG(mode) or relative in (MANIFEST_FILE, MANIFEST_COPY):
-                raise ValueError(f"an artifact holds plain files only, and none named {MANIFEST_FILE}: {file}")
-            found.add(file)
-    return sorted(found)
-
-
-def _hash_files(root: Path, files: Sequence[Path]) -> dict[str, FileEntry]:
-    """Size and digest of each file by its path below `root`; hashing releases the interpreter lock, so threads help."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        entries = list((pool.map if len(files) >= _WORTH_THREADS else map)(_entry, files))
-    return {file.relative_to(root).as_posix(): entry for file, entry in zip(files, entries, strict=True)}
-
-
-def _entry(file: Path) -> FileEntry:
-    return FileEntry(file.stat().st_size, sha256_of(file))
-
-
-_WORTH_THREADS = 16

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cache.bucket import Bucket, is_conflict, is_missing, may_pass
 from cache.manifest import FileEntry
-from cache.objects import ABSENT, ConflictError, LocalObjects, Object, check_name
+from cache.objects import ABSENT, ConflictError, Object, check_name
 from cache.streams import Meter, MeteredFile, receive, transfer_all
 from scene.errors import InputError
 
@@ -279,20 +279,6 @@ class RemoteObjects:
         with self._bucket.explain_errors(name):
             for chunk in obstore.get(self._store, name).stream(min_chunk_size=CHUNK_BYTES):
                 yield memoryview(chunk)
-
-
-def open_objects(cache: str) -> LocalObjects | RemoteObjects:
-    """The objects of a cache: those of a bucket for `s3://bucket/prefix`, of a folder for a path.
-
-    Raises:
-        InputError: for any other URL, or a bucket's that cannot be used.
-    """
-    scheme, found, _ = cache.partition("://")
-    if not found:
-        return LocalObjects(Path(cache))
-    if scheme == "s3":
-        return RemoteObjects(cache)
-    raise InputError(f"no cache can be at a URL of the kind {scheme}://", fix="name a folder, or s3://bucket/prefix")
 
 
 _ATTEMPTS = 3

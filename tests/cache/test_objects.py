@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from cache.objects import ABSENT, ConflictError, LocalObjects, Objects
-from cache.remote import open_objects
-from scene.errors import InputError
+from cache.remote import RemoteObjects
 
 THREADS = 8
 
@@ -16,8 +15,8 @@ THREADS = 8
 @pytest.fixture(params=["folder", "bucket"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     if request.param == "folder":
-        return open_objects(str(tmp_path))
-    return open_objects(request.getfixturevalue("bucket_url"))
+        return LocalObjects(tmp_path)
+    return RemoteObjects(request.getfixturevalue("bucket_url"))
 
 
 def in_threads(work: Callable[[int], None]) -> None:
@@ -185,13 +184,3 @@ def test_other_names_are_refused(objects: Objects, name: str) -> None:
     for call in calls:
         with pytest.raises(ValueError, match="not the name of an object"):
             call()
-
-
-def test_a_path_opens_a_folder(tmp_path: Path) -> None:
-    assert isinstance(open_objects(str(tmp_path)), LocalObjects)
-
-
-def test_other_urls_are_refused_without_their_secrets() -> None:
-    with pytest.raises(InputError, match="ftp://: name a folder, or s3://bucket/prefix") as caught:
-        open_objects("ftp://someone:password@host/cache")
-    assert "password" not in str(caught.value)

@@ -222,7 +222,16 @@ def test_what_is_no_object_store_has_no_absent_objects(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://", "s3:///a", "s3://key:secret@bucket/a", "s3://bucket/../a", "s3://bucket//a", "http://bucket/a"]
+    "url",
+    [
+        "s3://",
+        "s3:///a",
+        "s3://key:secret@bucket/a",
+        "s3://bucket/../a",
+        "s3://bucket//a",
+        "http://bucket/a",
+        "ftp://me:secret@host/a",
+    ],
 )
 def test_urls_that_name_no_bucket(bucket_url: str, url: str) -> None:
     message = refused(lambda: RemoteObjects(url))
