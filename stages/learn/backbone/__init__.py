@@ -1,4 +1,4 @@
-"""Trains the embedded image backbone: what ImageNet weights are to a real data set, it is to the embedded world."""
+"""Trains the embedded image backbone, from which every arm of the demo starts, as real ones do from ImageNet's."""
 
 from models.bev.config import BackboneShape
 from stages.labelled_images.settings import PhaseSettings, RecipeSettings

@@ -13,11 +13,12 @@ pipeline_tag: image-feature-extraction
 ---
 # The embedded backbone
 
-A small ResNet ({parameters:,} parameters) that has seen camera images of the embedded world. It is to the demo what
-ImageNet weights are to a real data set: every arm, from scratch or pretrained, starts from it. It knows images only:
-no geometry, no BEV label and no town of the demo. `make backbone` trains it and prints the scores below;
-`python -m stages.learn.backbone.publish ARTIFACT` copies weights, configuration and this page here. Nothing is edited
-by hand. A BEV model takes it with `backbone: {{kind: resnet, pretrained: embedded, ...}}`, and with
+A small ResNet ({parameters:,} parameters) that was trained to segment camera images of the embedded world. Every arm
+of the demo, from scratch or pretrained, starts from it, as models of real drives start from ImageNet's weights; but it
+knows more of the task than those: exact pixel labels of such streets taught it, dividers and crossings among them. It
+has seen images only: no geometry, no BEV label and no town of the demo. `make backbone` trains it and prints the
+scores below; `python -m stages.learn.backbone.publish ARTIFACT` copies weights, configuration and this page here.
+Nothing is edited by hand. A BEV model takes it with `backbone: {{kind: resnet, pretrained: embedded, ...}}`, and with
 `pretrained_neck: true` the feature pyramid that it was trained with (`neck.safetensors`).
 
 ## Quality
