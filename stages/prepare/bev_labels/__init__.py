@@ -23,7 +23,7 @@ class BevLabelsSettings(Settings):
 
 STAGE = Stage(
     name="bev_labels",
-    version=1,
+    version=2,
     settings=BevLabelsSettings,
     inputs=("index",),
     entry="stages.prepare.bev_labels.run:run",

@@ -12,11 +12,11 @@ from typing import Any
 
 import shapely
 from shapely import LineString, Polygon
-from shapely.geometry.base import BaseGeometry
 
 from cache.digests import outside_digest
 from scene.errors import InputError
 from scene.settings import Settings
+from stages.prepare.bev_labels.raster import polygons_of
 
 _FOLDER = Path("maps") / "expansion"
 _OLDEST_VERSION = (1, 3)
@@ -98,6 +98,9 @@ class MapExpansion:
         return InputError(what, where=str(self._file), fix="unpack nuScenes' map expansion again")
 
 
-def valid(polygons: list[Polygon]) -> list[BaseGeometry]:
-    """The same areas with self-intersections resolved; the map has some."""
-    return [p if p.is_valid else shapely.make_valid(p) for p in polygons]
+def valid(polygons: list[Polygon]) -> list[Polygon]:
+    """The same areas with self-intersections resolved; the map has some.
+
+    A spike without width becomes a line, which is left out: an area together with a line has no boundary for GEOS.
+    """
+    return [part for p in polygons for part in ([p] if p.is_valid else polygons_of(shapely.make_valid(p)))]

@@ -70,8 +70,9 @@ def fill(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_
 
 
 def polygons_of(area: BaseGeometry) -> list[Polygon]:
-    """The polygons of a geometry; lines and points, which unions may leave, have no area."""
-    return [part for part in shapely.get_parts(area, return_index=False) if isinstance(part, Polygon)]
+    """The polygons of a geometry; lines and points, which repairs and unions may leave, have no area."""
+    parts = shapely.get_parts(shapely.get_parts(area))  # twice: a collection may hold a multi-polygon
+    return [part for part in parts if isinstance(part, Polygon)]
 
 
 def cut(polygon: Polygon) -> list[Polygon]:

@@ -12,6 +12,8 @@ from scene.grid import BevGrid
 from scene.labels import MapLayer
 from scene.transform import yaw_of
 from stages.prepare.bev_labels import STAGE, BevLabelsSettings
+from stages.prepare.bev_labels.expansion import MapExpansion
+from stages.prepare.bev_labels.recipe import layer_areas
 from tests.stages.prepare.bev_labels import tiny_town as town
 from tests.stages.prepare.tiny_data_set import TOWN
 
@@ -69,6 +71,25 @@ def test_every_layer_is_where_the_map_has_it(labels):
     for layer in MapLayer:
         inner = (slice(2, -2), slice(2, -2)) if layer == MapLayer.BOUNDARY else ...
         assert agreement(found[layer][inner], expected[layer][inner]) > 0.985, layer.name
+
+
+def test_a_spike_of_a_lane_leaves_the_boundary_as_it_is(data_root):
+    """The repair of such a polygon is an area and a line, of which GEOS knows no boundary."""
+    areas = []
+    for spike in ([], [(60, 20), (40, 7)]):
+        tables = town.Town()
+        tables.add("lane", polygon_token=tables.polygon([(0, -5), (40, -5), (40, 7), *spike, (0, 7)]))
+        file = town.write_town(data_root)
+        file.write_text(
+            json.dumps(
+                {**town.tiny_town(), **{k: tables.tables[k] for k in ("lane", "polygon", "node")}}
+                | {name: [] for name in ("road_segment", "drivable_area", "ped_crossing", "stop_line", "lane_divider")}
+                | {"road_divider": [], "line": []}
+            )
+        )
+        areas.append(layer_areas(MapExpansion(data_root, TOWN), 0.75)[MapLayer.BOUNDARY])
+    assert areas[0].area > 50
+    assert areas[0].symmetric_difference(areas[1]).area < 0.01
 
 
 def test_ahead_is_larger_x_and_left_is_larger_y(labels):

@@ -59,3 +59,5 @@ def test_an_empty_area_covers_nothing():
 def test_lines_in_a_union_have_no_area():
     mixed = shapely.GeometryCollection([shapely.box(0, 0, 1, 1), shapely.LineString([(0, 0), (5, 5)])])
     assert polygons_of(mixed) == [shapely.box(0, 0, 1, 1)]
+    nested = shapely.GeometryCollection([shapely.MultiPolygon([shapely.box(0, 0, 1, 1), shapely.box(2, 0, 3, 1)])])
+    assert len(polygons_of(nested)) == 2
