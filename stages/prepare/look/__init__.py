@@ -31,7 +31,7 @@ class LookSettings(Settings):
 
 STAGE = Stage(
     name="look",
-    version=1,
+    version=2,
     settings=LookSettings,
     inputs=("index", "geometry", "teacher_labels?", "bev_labels?"),
     entry="stages.prepare.look.run:run",

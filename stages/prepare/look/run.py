@@ -16,7 +16,7 @@ from scene.frames import FrameIndex
 from scene.images import read_rgb
 from scene.labels import NEVER_WRITTEN, STRUCTURE
 from scene.sweep import read_sweep
-from scene.transform import apply
+from scene.transform import Matrix, apply
 from stages.prepare.look import LookSettings
 from stages.stage import StageRun
 
@@ -43,7 +43,7 @@ def draw_frame(stage_run: StageRun, index: FrameIndex, frame: int) -> drawing.Im
     labels = stage_run.inputs.get("teacher_labels")
     class_id = None if labels is None else np.asarray(open_arrays(labels.path / "labels.zarr")["class_id"][frame])
     images = _read_cameras(stage_run.data_root, index, frame, settings.camera_width_px)
-    points = _sweep_in_ego(stage_run.data_root, index, frame)
+    points = sweep_in_ego(stage_run.data_root, index, frame, np.asarray(geometry["ego_from_global"][frame]))
     colours = settings.label_schema.colours()
     calibrated, labelled = {}, {}
     for name, rgb in images.items():
@@ -79,12 +79,13 @@ def _read_cameras(data_root: Path, index: FrameIndex, frame: int, width_px: int)
     return images
 
 
-def _sweep_in_ego(data_root: Path, index: FrameIndex, frame: int) -> NDArray[np.float64]:
-    """LiDAR points (N, 3) in the keyframe's ego frame; none where the frame has no sweep."""
+def sweep_in_ego(data_root: Path, index: FrameIndex, frame: int, ego_from_global: Matrix) -> NDArray[np.float64]:
+    """LiDAR points (N, 3) in the ego frame of the geometry, which may be upright on the ground found and then is not
+    the recorded one; none where the frame has no sweep."""
     if not index.lidar_file[frame]:
         return np.zeros((0, 3))
     points_m = read_sweep(data_root / str(index.lidar_file[frame]))[:, :3].astype(np.float64)
-    return apply(index.ego_from_lidar[frame], points_m)
+    return apply(ego_from_global @ index.global_from_ego[frame] @ index.ego_from_lidar[frame], points_m)
 
 
 def _bev(class_id: NDArray[np.uint8], settings: LookSettings) -> drawing.Image:

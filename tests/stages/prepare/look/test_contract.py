@@ -1,11 +1,14 @@
 import cv2
 import numpy as np
 
+from scene.frames import FrameIndex
 from scene.grid import BevGrid
+from scene.transform import inverse
 from stages.prepare.geometry import STAGE as GEOMETRY
 from stages.prepare.geometry import GeometrySettings
 from stages.prepare.index import STAGE as INDEX
 from stages.prepare.look import STAGE, LookSettings
+from stages.prepare.look.run import sweep_in_ego
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
 from tests.flat_world import SCHEMA
 from tests.stages.prepare.tiny_data_set import INDEX_SETTINGS, run_stage, write_data_set
@@ -36,6 +39,20 @@ def test_pictures_of_the_first_and_the_last_frame(tmp_path):
     assert set(artifact.manifest.files) == {"frame-00000.png", "frame-00005.png"}
     picture = cv2.imread(str(artifact.path / "frame-00000.png"))
     assert np.ptp(picture) > 50, "an empty picture"
+
+
+def test_lidar_points_are_in_the_ego_frame_of_the_geometry(tmp_path):
+    """Which is another than the recorded one where it stands upright on the ground found."""
+    recipe(tmp_path / "cache")
+    index, _ = run_stage(INDEX, INDEX_SETTINGS, tmp_path / "cache", tmp_path / "data")
+    frames = FrameIndex.load(index.path / "index.npz")
+    frame = int(np.flatnonzero(frames.lidar_file != "")[0])
+    recorded = inverse(frames.global_from_ego[frame])
+    raised = np.eye(4)
+    raised[2, 3] = -0.5
+    points_m = [sweep_in_ego(tmp_path / "data", frames, frame, pose) for pose in (recorded, raised @ recorded)]
+    assert len(points_m[0]) > 0
+    np.testing.assert_allclose(points_m[1] - points_m[0], np.tile([0, 0, -0.5], (len(points_m[0]), 1)), atol=1e-6)
 
 
 def test_kill_and_resume(tmp_path):
