@@ -69,10 +69,9 @@ def label_shards(
     needs = {"GPU": 1} if labeller.device.startswith("cuda") else {}
     with _client(runtime, workers, needs) as client:
         client.register_plugin(LabellerPlugin(labeller), name=PLUGIN)
-        window = SHARDS_IN_FLIGHT_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         running = as_completed()
         while not units.finished:
-            for unit in units.take(window - running.count()):
+            for unit in units.take(in_flight(client) - running.count()):
                 key = f"label-{unit}"
                 running.add(client.submit(label_in_worker, shards[unit], key=key, pure=False, resources=needs))
             if running.count():
@@ -80,6 +79,11 @@ def label_shards(
                 yield receipt
             else:
                 units.wait()
+
+
+def in_flight(client: Client) -> int:
+    """How many shards are to be with the workers; asked again each time, for workers may join, or be lost."""
+    return SHARDS_IN_FLIGHT_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
 
 
 def num_workers(runtime: Runtime, shards: Sequence[Shard]) -> int:

@@ -13,7 +13,14 @@ from pydantic import ValidationError
 from cache.arrays import open_arrays
 from scene.errors import InputError
 from scene.labels import IGNORE, NEVER_WRITTEN, STRUCTURE
-from stages.prepare.teacher_labels.cluster import PLUGIN, LabellerPlugin, gpu_of_worker, label_in_worker, num_workers
+from stages.prepare.teacher_labels.cluster import (
+    PLUGIN,
+    LabellerPlugin,
+    gpu_of_worker,
+    in_flight,
+    label_in_worker,
+    num_workers,
+)
 from stages.prepare.teacher_labels.ignoring import ignore_regions
 from stages.prepare.teacher_labels.labelling import Frame, Shard
 from stages.stage import Runtime
@@ -188,3 +195,12 @@ def test_settings_that_do_not_fit_are_refused(inputs, tmp_path):
 def test_no_scheduler_is_one_clear_line(inputs, tmp_path):
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         recipe(tmp_path, inputs=inputs, runtime={"scheduler_address": "tcp://127.0.0.1:1"})
+
+
+def test_workers_that_join_late_get_shards_too():
+    alone = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with LocalCluster(**alone) as cluster, Client(cluster) as client:
+        assert in_flight(client) == 2
+        cluster.scale(3)
+        client.wait_for_workers(3, timeout=60)
+        assert in_flight(client) == 6
