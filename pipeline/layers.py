@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -78,13 +78,21 @@ def _follow(layer: Layer, location: Location) -> tuple[int, str, bool]:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`; neither is changed."""
+    """`above` laid over `below`; neither is changed.
+
+    Mappings mix, but for two of different `name`, as objectives have: the values of one mean nothing to the other.
+    """
     result = dict(below)
     for key, value in above.items():
         lower = result.get(key)
-        mixes = isinstance(lower, dict) and isinstance(value, dict) and not isinstance(value, Included)
-        result[key] = merge(lower, value) if mixes and lower is not None else value
+        result[key] = merge(lower, value) if _mix(lower, value) else value
     return result
+
+
+def _mix(lower: Any, value: Any) -> TypeGuard[dict[str, Any]]:
+    if not isinstance(lower, dict) or not isinstance(value, dict) or isinstance(value, Included):
+        return False
+    return "name" not in lower or value.get("name", lower["name"]) == lower["name"]
 
 
 def find_config(config: str, kind: str = "experiments") -> Path:

@@ -53,6 +53,18 @@ def test_what_replaces_a_list_is_the_source_of_what_it_lacks(tmp_path: Path, mon
     assert layers.source_of(("arms", 0, "seed")) == "--set arms"
 
 
+def test_mappings_of_different_names_do_not_mix() -> None:
+    below = {"name": "low", "objective": {"name": "reprojection", "dice_weight": 1.0}}
+    assert merge(below, {"objective": {"name": "edges", "threshold": 3}})["objective"] == {
+        "name": "edges",
+        "threshold": 3,
+    }
+    kept = {"name": "reprojection", "dice_weight": 1.0, "points_per_frame": 5}
+    assert merge(below, {"objective": {"points_per_frame": 5}})["objective"] == kept
+    assert merge(below, {"objective": {"name": "reprojection", "points_per_frame": 5}})["objective"] == kept
+    assert merge(below, {"name": "high"}) == {**below, "name": "high"}
+
+
 def test_merge_leaves_its_arguments_alone() -> None:
     below, above = {"a": {"b": 1}}, {"a": {"c": 2}}
     assert merge(below, above) == {"a": {"b": 1, "c": 2}}
