@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock pseudo-labels geometry ground-points bev-labels pretrain finetune evaluate report teacher \
-	backbone reproduce reproduce-small reproduce-second reproduce-ablations look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
+	backbone reproduce reproduce-small reproduce-second reproduce-curves reproduce-ablations look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,8 @@ reproduce-small: $(READY)  ## the same study in small: three quarters of an hour
 	@$(BIN)/python -m study small $(ARGS)
 reproduce-second: $(READY)  ## what the small study chose, in another world, five seeds: twenty minutes on two cores
 	@$(BIN)/python -m study second $(ARGS)
+reproduce-curves: $(READY)  ## mIoU over labels and over training time, for both arms of the small study
+	@$(BIN)/python -m study curves $(ARGS)
 reproduce-ablations: $(READY)  ## what each term and lever of the small study is worth
 	@$(BIN)/python -m study ablations $(ARGS)
 look: $(READY)  ## pictures of the prepared data

@@ -27,6 +27,7 @@ def main() -> int:
             study = study.model_copy(update={"world_seeds": tuple(arguments.world_seed)})
         if arguments.seeds is not None:
             study = study.with_seeds(arguments.seeds)
+            study.check_choice(f"--seeds {arguments.seeds}")
         conduct(study, open_cache(arguments.cache), Console(), arguments.reports)
     except InputError as error:
         print(f"bevprior: {error}", file=sys.stderr)

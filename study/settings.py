@@ -5,10 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat
 
+from pipeline.config import load_experiment
 from pipeline.layers import find_config, read_layers
 from pipeline.places import CONFIGS
 from scene.errors import InputError
 from scene.settings import Settings, ValidationError
+from stages.learn.evaluate import EvaluateSettings
+from stages.learn.finetune import FinetuneSettings
+from stages.learn.pretrain import PretrainSettings
 from stages.learn.report import Changes
 
 Kind = Literal["scratch", "pretrained"]
@@ -98,6 +102,24 @@ class Study(Settings):
             raise InputError("one seed tells no spread", where=f"--seeds {number}", fix="give 2 or more")
         return self.model_copy(update={"seeds": tuple(range(number))})
 
+    def check_choice(self, where: str) -> None:
+        """What chooses must have no part in what is shown, nor in what is learnt from.
+
+        Raises:
+            InputError: if settings would be chosen on towns that are shown or trained on, or with a seed that is shown.
+        """
+        if both := sorted(set(self.seeds) & set(self.tuning_seeds)):
+            fix = "give tuning_seeds others"
+            raise InputError(f"seed {both[0]} is to choose settings, and to be shown", where=where, fix=fix)
+        experiment, _ = load_experiment(self.experiment, self.overrides)
+        defaults = {"evaluate": EvaluateSettings, "pretrain": PretrainSettings, "finetune": FinetuneSettings}
+        for stage, settings in defaults.items():
+            split = experiment.section(stage).get("split", settings.model_fields["split"].default)
+            if split == self.tuning_split:
+                use = "shown" if stage == "evaluate" else "trained on"
+                what = f"settings would be chosen on the towns {split!r}, which are {use}"
+                raise InputError(what, where=f"{where}, tuning_split", fix="name a third set of towns")
+
 
 def load_study(config: str) -> Study:
     """The study of a file, or of a bare name in `configs/studies/`.
@@ -115,6 +137,7 @@ def load_study(config: str) -> Study:
     for name, setting in study.settings.items():
         if unknown := sorted(set(study.ablations_of(setting)) - set(study.ablations)):
             raise InputError(f"no ablation {unknown[0]!r}", where=f"{_shown(file)}, settings.{name}.ablations")
+    study.check_choice(_shown(file))
     return study
 
 

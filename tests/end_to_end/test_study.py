@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import yaml
@@ -14,10 +15,15 @@ from tests.study.conftest import STUDY
 pytestmark = pytest.mark.timeout(300)
 
 
+def scored_splits(cache):
+    manifests = (cache / "artifacts/evaluate").glob("*/manifest.json")
+    return Counter(json.loads(file.read_text())["spec"]["settings"]["split"] for file in manifests)
+
+
 def test_a_study_runs_writes_what_it_found_and_trains_nothing_twice(small, tmp_path):
     setting = {**STUDY["settings"]["B"], "labelled": 1.0}
     setting["candidates"] = {
-        "scratch": {"one": {"finetune": {"from_random": {"steps": 2}}}},
+        "scratch": {name: {"finetune": {"from_random": {"steps": steps}}} for name, steps in (("two", 2), ("six", 6))},
         "pretrained": {"one": {"pretrain": {"optimiser": {"steps": 2}}}},
     }
     overrides = [text for text in small[1:] if text != "--set"]
@@ -47,6 +53,14 @@ def test_a_study_runs_writes_what_it_found_and_trains_nothing_twice(small, tmp_p
     curve += [("curve", "scratch", fraction) for fraction in (0.5, 1.0)]
     rest = [("ablation", "no temporal loss", 0.0), ("time", "scratch", 1.0)]
     assert found == sorted((*point, seed) for point in (*curve, *rest) for seed in (0, 1))
+    tried = {run["variant"]: run for run in summary["tried"]}
+    assert {(name, run["seed"], run["part"]) for name, run in tried.items()} == {
+        (name, STUDY["tuning_seeds"][0], "tuning") for name in ("two", "six")
+    }
+    best = max(tried.values(), key=lambda run: run["miou"])
+    assert summary["chosen"]["B, scratch"] == best["variant"]
+    assert {r["steps"] for r in summary["runs"] if (r["part"], r["arm"]) == ("curve", "scratch")} == {best["steps"]}
+    assert scored_splits(tmp_path / "cache") == {"teacher": len(tried), "val": len(summary["runs"])}
     whole = next(
         r for r in summary["runs"] if (r["part"], r["arm"], r["label_fraction"]) == ("curve", "pretrained", 1.0)
     )

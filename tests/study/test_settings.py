@@ -35,7 +35,7 @@ def test_both_arms_are_tuned_alike(name):
         assert len(setting.candidates["scratch"]) == len(setting.candidates["pretrained"])
 
 
-@pytest.mark.parametrize("name", ["second", "ablations"])
+@pytest.mark.parametrize("name", ["second", "curves", "ablations"])
 def test_studies_beside_the_small_one_have_settings_that_it_tried(name):
     small, beside = load_study("small"), load_study(name)
     for name, setting in beside.settings.items():
@@ -49,6 +49,9 @@ def test_studies_beside_the_small_one_have_settings_that_it_tried(name):
         ({"seeds": [0]}, "seeds"),
         ({"goal": {}}, "goal"),
         ({"ablations": {}}, "no ablation 'no temporal loss'"),
+        ({"tuning_seeds": [1]}, "seed 1 is to choose settings, and to be shown"),
+        ({"tuning_split": "val"}, r"chosen on the towns 'val', which are shown.*third set of towns"),
+        ({"tuning_split": "train"}, "chosen on the towns 'train', which are trained on"),
     ],
 )
 def test_a_fault_is_told_in_one_line(tmp_path, change, says):
