@@ -11,7 +11,10 @@ from pipeline.plan import Plan, Step, roles
 from pipeline.table import STAGES, stage
 from scene.errors import InputError
 from scene.settings import Settings
+from stages.learn.finetune import FinetuneSettings
+from stages.learn.pretrain import PretrainSettings
 from stages.learn.report import Arm
+from trainer.settings import check_split
 
 REPEATED = ("evaluate", "report")
 """Stages that each arm and seed has a step of its own of; every other step serves all arms that ask for the same."""
@@ -35,7 +38,17 @@ def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = 
     else:
         draft.prepared(goal)
     order = list(STAGES)  # stage by stage: what is alike runs together
-    return Plan(tuple(sorted(draft.steps.values(), key=lambda step: order.index(step.stage.name)))).until(goal)
+    plan = Plan(tuple(sorted(draft.steps.values(), key=lambda step: order.index(step.stage.name)))).until(goal)
+    _check_batches(plan, experiment.runtime.num_processes)
+    return plan
+
+
+def _check_batches(plan: Plan, num_processes: int) -> None:
+    """Raises InputError for a training whose batches cannot be split: now, and not when its turn comes."""
+    for step in plan:
+        if isinstance(step.settings, PretrainSettings | FinetuneSettings):
+            settings = step.settings
+            check_split(settings.batch_parts, num_processes, settings.optimiser.gradient_accumulation)
 
 
 def _plan_learning(draft: "_Draft", goal: str) -> None:
@@ -63,6 +76,11 @@ def _plan_arm(draft: "_Draft", arm: Arm, seed: int) -> str:
         own_pretraining = arm.changes.keys() - {"finetune", "evaluate"}
         name = f"pretrain:{arm.name}:{seed}" if own_pretraining else f"pretrain:{seed}"
         model = {"model": draft.add("pretrain", name, arm=arm, seed=seed)}
+        settings = draft.steps[model["model"]].settings
+        assert isinstance(settings, PretrainSettings)
+        if arm.label_fraction == 0 and not settings.objective.predicts_bev:
+            what = f"{settings.objective.name!r} predicts no BEV classes: pretrained alone, there is nothing to score"
+            raise InputError(what, where=f"arm {arm.name}", fix="give its label_fraction a value above 0")
     if arm.label_fraction > 0:
         start = {"pretrain": model["model"]} if model else {}
         name = f"finetune:{arm.name}:{seed}"

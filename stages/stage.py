@@ -8,7 +8,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from cache.build import Build
 from cache.store import Artifact
@@ -26,6 +28,7 @@ class Runtime(Settings):
         num_processes: training processes (torchrun); 1 trains in this process. (The batch is split over them.)
         scheduler_address: a Dask scheduler to use; None starts a local cluster.
         checkpoint_seconds: at most this much training is lost to a kill.
+        num_readers: threads that read a training process's batches ahead; more where a GPU waits for images.
         progress: show progress bars on stderr.
     """
 
@@ -35,6 +38,7 @@ class Runtime(Settings):
     num_processes: int = 1
     scheduler_address: str | None = None
     checkpoint_seconds: float = 20.0
+    num_readers: Annotated[int, Field(ge=1)] = 3
     progress: bool = True
 
 

@@ -32,6 +32,7 @@ def run_training(stage_run: StageRun, entry: str) -> dict[str, Any]:
             device=runtime.device,
             num_processes=runtime.num_processes,
             checkpoint_seconds=runtime.checkpoint_seconds,
+            num_readers=runtime.num_readers,
             progress=runtime.progress,
         )
         build.record(num_processes=runtime.num_processes, **run_job(job))

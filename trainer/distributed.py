@@ -40,7 +40,7 @@ class Job:
         data_root: folder of the data set.
         device: "auto", "cpu" or "cuda".
         num_processes: how many share the work.
-        checkpoint_seconds, progress: see `Process`.
+        checkpoint_seconds, num_readers, progress: see `Process`.
     """
 
     entry: str
@@ -51,7 +51,18 @@ class Job:
     device: str = "auto"
     num_processes: int = 1
     checkpoint_seconds: float = 20.0
+    num_readers: int = 3
     progress: bool = True
+
+    def process(self, device: torch.device, **place: Any) -> Process:
+        """A process of this job, on a device, at its place among several."""
+        return Process(
+            device,
+            checkpoint_seconds=self.checkpoint_seconds,
+            num_readers=self.num_readers,
+            progress=self.progress,
+            **place,
+        )
 
     def call(self, process: Process) -> dict[str, Any]:
         """Calls the entry function."""
@@ -68,8 +79,7 @@ def run_job(job: Job) -> dict[str, Any]:
         InputError: from the function, or if a process of several ends badly.
     """
     if job.num_processes == 1:
-        device = choose_device(job.device)
-        return job.call(Process(device, checkpoint_seconds=job.checkpoint_seconds, progress=job.progress))
+        return job.call(job.process(choose_device(job.device)))
     with TemporaryDirectory(prefix="bevprior-") as temporary:
         folder = Path(temporary)
         launcher = psutil.Process()
@@ -148,7 +158,7 @@ def main(job_file: Path) -> int:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    process = Process(device, rank, world_size, job.checkpoint_seconds, job.progress, _launcher(*call["launcher"]))
+    process = job.process(device, rank=rank, world_size=world_size, launcher=_launcher(*call["launcher"]))
     try:
         outcome: dict[str, Any] = {"value": job.call(process)}
     except InputError as error:

@@ -53,7 +53,7 @@ def predict_drives(
         walked_on = reader.index.previous[now] == before[: len(now)]
         known = np.array(has_previous) & walked_on & (trunk.config.history > 0)
         features = trunk.advance(
-            collate_frames(frames).to(device),
+            collate_frames(frames).map(lambda tensor: tensor.to(device)),
             torch.from_numpy(np.stack(motions)).float().to(device),
             torch.from_numpy(known).to(device),
             None if features is None else features[: len(now)],

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from models.objectives.base import Batch, Losses
 from scene.errors import InputError
-from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.checkpoint import load_checkpoint, save_checkpoint, save_history
 from trainer.learner import Learner
 from trainer.optimiser import Optimiser, learning_rate
 from trainer.process import Process
@@ -89,22 +89,33 @@ class Training:
                     saved_at_s = time.monotonic()
         return progress.history
 
-    def _step(self, network: nn.Module, optimiser: Optimiser, batch: Batch, step: int) -> Losses:
+    def _step(self, network: nn.Module, optimiser: Optimiser, batch: Batch, step: int) -> list[Losses]:
+        """One step; the losses of each part of the batch."""
         self.process.check_launcher()
         seed_step(self.seed, step)
-        autocast = self.settings.precision == "bfloat16" and self.process.device.type == "cuda"
-        with torch.autocast(self.process.device.type, dtype=torch.bfloat16, enabled=autocast):
-            losses: Losses = network(batch.to(self.process.device))
         optimiser.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        count = self.settings.gradient_accumulation
+        losses = [self._backward(network, batch.part(number, count), number + 1 == count) for number in range(count)]
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
         optimiser.step(step)
         return losses
 
-    def _account(self, progress: Progress, losses: Losses, bar: "tqdm[Any]") -> None:
+    def _backward(self, network: nn.Module, part: Batch, last: bool) -> Losses:
+        """Adds a part's gradient; the processes exchange theirs after the last one."""
+        autocast = self.settings.precision == "bfloat16" and self.process.device.type == "cuda"
+        waits = isinstance(network, DistributedDataParallel) and not last
+        with network.no_sync() if waits else nullcontext():  # type: ignore[operator]
+            with torch.autocast(self.process.device.type, dtype=torch.bfloat16, enabled=autocast):
+                losses: Losses = network(part.to(self.process.device))
+            (losses.total / self.settings.gradient_accumulation).backward()  # type: ignore[no-untyped-call]
+        return losses
+
+    def _account(self, progress: Progress, parts: Sequence[Losses], bar: "tqdm[Any]") -> None:
         progress.step += 1
-        for name, value in self.process.mean({"total": losses.total.detach(), **losses.parts}).items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + value
+        for losses in parts:
+            told = {"total": losses.total, **losses.parts, **losses.figures}
+            for name, value in self.process.mean(told).items():
+                progress.sums[name] = progress.sums.get(name, 0.0) + value / len(parts)
         if not math.isfinite(progress.sums["total"]):
             raise InputError(f"the loss is not finite at step {progress.step}", fix="lower the learning rate")
         since = (progress.step - 1) % self.settings.log_every + 1
@@ -121,6 +132,7 @@ class Training:
         if self.process.is_first:
             state = {"weights": self.learner.weights(), "optimiser": optimiser.state_dict(), **vars(progress)}
             save_checkpoint(self.checkpoint, state)
+            save_history(self.checkpoint.parent, progress.history)  # to look at while it trains
 
     def _restore(self, optimiser: Optimiser) -> Progress:
         state = load_checkpoint(self.checkpoint)

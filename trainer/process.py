@@ -20,6 +20,7 @@ class Process:
         device: where it computes.
         rank, world_size: its place among the processes; the first one writes.
         checkpoint_seconds: at most this much work is lost to a kill.
+        num_readers: threads that read batches ahead.
         progress: whether to show progress bars.
         launcher: the process that started torchrun, None in a single process.
     """
@@ -28,6 +29,7 @@ class Process:
     rank: int = 0
     world_size: int = 1
     checkpoint_seconds: float = 20.0
+    num_readers: int = 3
     progress: bool = True
     launcher: psutil.Process | None = None
 
@@ -35,19 +37,6 @@ class Process:
     def is_first(self) -> bool:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
-
-    def share(self, *counts: int) -> None:
-        """Checks that the parts of a batch can be split evenly.
-
-        Raises:
-            InputError: if a part's number of samples is no multiple of the number of processes.
-        """
-        if any(count % self.world_size for count in counts):
-            times = "" if len(counts) == 1 else f"{len(counts)} times "
-            raise InputError(
-                f"a batch of {' + '.join(map(str, counts))} samples cannot be split over {self.world_size} processes",
-                fix=f"make batch_size a multiple of {times}runtime.num_processes",
-            )
 
     def check_launcher(self) -> None:
         """Ends this process when its launcher is gone: nobody would use what it writes, and a successor may write.
@@ -60,7 +49,7 @@ class Process:
 
     def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """Scalars averaged over the processes."""
-        stacked = torch.stack([v.float() for v in values.values()])
+        stacked = torch.stack([v.detach().float() for v in values.values()])
         if self.world_size > 1:
             dist.all_reduce(stacked)
             stacked /= self.world_size

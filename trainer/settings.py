@@ -1,10 +1,12 @@
 """How a model is optimised, as settings. Imports no torch: the plan and the command line read them too."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_serializer
 
-from scene.settings import Settings
+from scene.errors import InputError
+from scene.settings import FOR_KEY, Settings
 
 
 class OptimiserSettings(Settings):
@@ -13,6 +15,8 @@ class OptimiserSettings(Settings):
     Attributes:
         steps: optimisation steps.
         batch_size: clips per step, over all processes together.
+        gradient_accumulation: in how many parts, one after the other, a process computes its share of a batch: the
+            memory of one part, the gradient of all. The losses are those of each part, averaged.
         learning_rate: at the end of the warm-up.
         backbone_factor: the image backbone's learning rate over that of the rest.
         muon_factor: Muon's learning rate over AdamW's. Where it is not 0, Muon (Jordan et al., 2024) and not AdamW
@@ -35,6 +39,14 @@ class OptimiserSettings(Settings):
     gradient_clip: PositiveFloat = 35.0
     precision: Literal["float32", "bfloat16"] = "float32"
     log_every: PositiveInt = 10
+    gradient_accumulation: PositiveInt = 1
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
+        values = serialise(self)
+        if info.context == FOR_KEY and self.gradient_accumulation == 1:  # as before there was any other
+            del values["gradient_accumulation"]
+        return values
 
     @property
     def num_samples(self) -> int:
@@ -65,3 +77,25 @@ class SupervisedSettings(Settings):
 
     class_balance: Annotated[float, Field(ge=0)] = 0.5
     dice_weight: Annotated[float, Field(ge=0)] = 0.5
+
+
+def check_split(parts: Sequence[int], num_processes: int, accumulation: int = 1) -> None:
+    """Checks that the parts of a batch can be split evenly over processes and, in each, over what is accumulated.
+
+    Args:
+        parts: samples from each pool.
+        num_processes: training processes.
+        accumulation: `OptimiserSettings.gradient_accumulation`.
+
+    Raises:
+        InputError: if a part's number of samples is no multiple of both together.
+    """
+    if any(count % (num_processes * accumulation) for count in parts):
+        times = "" if len(parts) == 1 else f"{len(parts)} times "
+        accumulated = "" if accumulation == 1 else f" in {accumulation} parts each"
+        factor = "" if accumulation == 1 else " times gradient_accumulation"
+        raise InputError(
+            f"a batch of {' + '.join(map(str, parts))} samples cannot be split over {num_processes} processes"
+            f"{accumulated}",
+            fix=f"make batch_size a multiple of {times}runtime.num_processes{factor}",
+        )

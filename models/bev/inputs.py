@@ -1,7 +1,7 @@
 """What a BEV model sees."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,11 +23,9 @@ class CameraFrames:
     image_from_ego: Float[Tensor, "B C 3 4"]
     valid: Bool[Tensor, "B C"]
 
-    def to(self, *args: Any, **kwargs: Any) -> "CameraFrames":
-        """The same frames on another device; only `images` may change its floating type."""
-        device = torch.zeros(0).to(*args, **kwargs).device
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}
-        return replace(self, **moved)
+    def map(self, function: Callable[[Tensor], Tensor]) -> "CameraFrames":
+        """With every tensor replaced by the function's value of it."""
+        return replace(self, **{f.name: function(getattr(self, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +47,14 @@ class Clip:
         """The newest keyframe."""
         return self.frames[-1]
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Clip":
+        """With every tensor replaced by the function's value of it."""
+        return Clip(
+            frames=tuple(frame.map(function) for frame in self.frames),
+            ego_from_previous=tuple(map(function, self.ego_from_previous)),
+            has_previous=tuple(map(function, self.has_previous)),
+        )
+
     def to(self, device: torch.device) -> "Clip":
         """The same clips on another device."""
-        return Clip(
-            frames=tuple(frame.to(device) for frame in self.frames),
-            ego_from_previous=tuple(motion.to(device) for motion in self.ego_from_previous),
-            has_previous=tuple(mask.to(device) for mask in self.has_previous),
-        )
+        return self.map(lambda tensor: tensor.to(device))

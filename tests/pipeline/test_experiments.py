@@ -147,6 +147,27 @@ def test_a_folder_without_a_map_gets_no_bev_labels() -> None:
     assert plan("keyframe").stage_names == ("index", "teacher_labels", "ground", "geometry", "look")
 
 
+def test_eight_gpus_split_every_batch_of_nuscenes() -> None:
+    plan("nuscenes", "runtime.num_processes=8")
+    plan("nuscenes", "runtime.num_processes=4", *(f"{where}.gradient_accumulation=2" for where in TRAININGS))
+
+
+TRAININGS = ("pretrain.optimiser", "finetune.from_random", "finetune.from_pretrained")
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_a_batch_that_does_not_split_is_found_before_anything_is_computed(training: str) -> None:
+    with pytest.raises(InputError, match=r"samples cannot be split over 8 processes.*runtime.num_processes"):
+        plan("nuscenes", "runtime.num_processes=8", f"{training}.batch_size=12")
+    assert plan("nuscenes", "runtime.num_processes=8", f"{training}.batch_size=12", until="look")
+
+
+def test_another_objective_takes_nothing_of_the_experiments_own() -> None:
+    """Only its name decides which settings it has: those of the file's objective are not its own."""
+    with pytest.raises(InputError, match="no objective 'edges'"):
+        plan("demo", "pretrain.objective={name: edges, threshold: 3}")
+
+
 def test_the_ground_is_looked_for_only_where_the_geometry_stands_on_it() -> None:
     assert "ground" in plan("smoke", until="geometry").stage_names
     assert plan("smoke", "geometry.ground=ego_plane", until="geometry").stage_names == ("world", "index", "geometry")

@@ -15,6 +15,7 @@ from tests.trainer import tiny
 from trainer.checkpoint import load_model
 from trainer.distributed import run_job
 from trainer.process import Process, choose_device
+from trainer.settings import check_split
 
 PLAIN = tiny.MODEL.model_copy(update={"dropout": 0.0})
 
@@ -23,14 +24,11 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_train_like_one(dataset, tmp_path):
-    temporal_off = {"temporal": {"weight": 0.0}, "points_per_frame": 500, "dice_weight": 1.0}
-    settings = tiny.pretrain_settings(model=PLAIN, optimiser=tiny.optimiser(steps=4, batch_size=4))
-    settings = type(settings).parse({**settings.model_dump(mode="json"), "objective": temporal_off})
-    one, two = tmp_path / "one", tmp_path / "two"
-    run_job(tiny.job(dataset, one, settings))
-    result = run_job(tiny.job(dataset, two, settings, num_processes=2))
-    assert result["samples"] == 16
+TEMPORAL_OFF = {"temporal": {"weight": 0.0}, "points_per_frame": 500, "dice_weight": 1.0}
+
+
+def assert_alike(one, two):
+    """Two trainings whose sums are in another order."""
     for a, b in zip(rows(one), rows(two), strict=True):
         assert b["total"] == pytest.approx(a["total"], rel=1e-4)
     weights, shared = load_model(one)[0], load_model(two)[0]
@@ -39,6 +37,31 @@ def test_two_processes_train_like_one(dataset, tmp_path):
     difference = torch.cat([(weights[name] - shared[name]).abs().flatten() for name in weights])
     assert float(difference.median()) < 1e-4  # a step is 3e-3
     assert float((difference > 1e-4).float().mean()) < 0.1
+
+
+def test_two_processes_train_like_one(dataset, tmp_path):
+    settings = tiny.pretrain_settings(model=PLAIN, optimiser=tiny.optimiser(steps=4, batch_size=4))
+    settings = type(settings).parse({**settings.model_dump(mode="json"), "objective": TEMPORAL_OFF})
+    one, two = tmp_path / "one", tmp_path / "two"
+    run_job(tiny.job(dataset, one, settings))
+    result = run_job(tiny.job(dataset, two, settings, num_processes=2))
+    assert result["samples"] == 16
+    assert_alike(one, two)
+
+
+def test_two_processes_fine_tune_like_one_where_half_of_a_batch_is_labelled(dataset, tmp_path):
+    start = tmp_path / "start"
+    run_job(tiny.job(dataset, start, tiny.pretrain_settings(model=PLAIN, optimiser=tiny.optimiser(steps=1))))
+    settings = tiny.finetune_settings(
+        model=PLAIN, init="pretrained", from_pretrained=tiny.optimiser(steps=4, batch_size=4)
+    )
+    settings = type(settings).parse({**settings.model_dump(mode="json"), "kept_objective": TEMPORAL_OFF})
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, num_processes in ((one, 1), (two, 2)):
+        job = tiny.job(dataset, folder, settings, {"pretrain": str(start)}, num_processes=num_processes)
+        assert run_job(job)["samples"] == 16
+    assert set(rows(one)[0]) > {"reprojection", "dice", "supervised", "supervised_dice"}
+    assert_alike(one, two)
 
 
 def test_bad_input_in_a_process_is_one_error(dataset, tmp_path):
@@ -101,12 +124,16 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
 
 
 def test_each_part_of_a_batch_must_split():
-    process = Process(torch.device("cpu"), world_size=2)
-    process.share(2, 2)
+    check_split((2, 2), 2)
+    check_split((3,), 1)
     with pytest.raises(InputError, match=r"a batch of 1 \+ 1 samples .*a multiple of 2 times runtime.num_processes"):
-        process.share(1, 1)
+        check_split((1, 1), 2)
+    check_split((8,), 2, 4)
+    with pytest.raises(
+        InputError, match=r"4 samples .* 2 processes in 4 parts each: .*num_processes times gradient_acc"
+    ):
+        check_split((4,), 2, 4)
 
 
-def test_one_process_shares_any_batch():
-    Process(torch.device("cpu")).share(3)
+def test_the_mean_of_one_process_is_its_own():
     assert Process(torch.device("cpu")).mean({"a": torch.tensor(0.5)}) == {"a": 0.5}

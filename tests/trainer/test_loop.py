@@ -8,6 +8,7 @@ import torch
 
 from scene.errors import InputError
 from tests.trainer import tiny
+from trainer.checkpoint import load_model
 from trainer.distributed import run_job
 from trainer.loop import seed_step
 
@@ -52,6 +53,27 @@ def test_history_has_a_row_for_every_stretch_and_the_loss_falls(dataset, tmp_pat
     assert rows[-1]["total"] < rows[0]["total"]
     assert rows[0]["total"] == pytest.approx(rows[0]["reprojection"] + rows[0]["temporal"])
     assert not (tmp_path / "checkpoint.pt").exists(), "no checkpoint was due"
+
+
+def test_a_batch_in_parts_trains_like_the_whole(dataset, tmp_path):
+    model = tiny.MODEL.model_copy(update={"dropout": 0.0})
+    for count in (1, 2):
+        optimiser = tiny.optimiser(steps=4, batch_size=4, gradient_accumulation=count)
+        settings = tiny.pretrain_settings(model=model, optimiser=optimiser)
+        plain = {"temporal": {"weight": 0.0}, "points_per_frame": 500, "dice_weight": 0.0}
+        settings = type(settings).parse({**settings.model_dump(mode="json"), "objective": plain})
+        run_job(tiny.job(dataset, tmp_path / str(count), settings))
+    whole, parts = (load_model(tmp_path / name)[0] for name in ("1", "2"))
+    difference = torch.cat([(whole[name] - parts[name]).abs().flatten() for name in whole])
+    assert float(difference.median()) < 1e-4  # a step is 3e-3
+    assert float((difference > 1e-4).float().mean()) < 0.1
+
+
+def test_what_is_accumulated_is_no_part_of_the_key_where_nothing_is():
+    assert "gradient_accumulation" not in tiny.pretrain_settings().canonical()["optimiser"]
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(gradient_accumulation=2))
+    assert settings.canonical()["optimiser"]["gradient_accumulation"] == 2
+    assert type(settings).parse(settings.model_dump(mode="json")) == settings
 
 
 def test_divergence_is_an_error(dataset, tmp_path):

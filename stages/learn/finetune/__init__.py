@@ -7,6 +7,7 @@ from pydantic import Field
 from models.bev.config import BevFormerConfig
 from models.objectives.choice import ObjectiveChoice, ObjectiveConfig
 from models.objectives.reprojection.config import ReprojectionConfig
+from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from scene.settings import Settings
@@ -64,6 +65,24 @@ class FinetuneSettings(Settings):
     def objective(self) -> ObjectiveConfig | None:
         """The pretraining objective that takes part in this arm, and whose needs the plan has to meet."""
         return self.kept_objective if self.init == "pretrained" and self.keep_objective_weight > 0 else None
+
+    @property
+    def batch_parts(self) -> tuple[int, ...]:
+        """Samples of a batch that are labelled, and those that are the objective's, where one is kept.
+
+        Raises:
+            InputError: if the batch has no half.
+        """
+        size = self.optimiser.batch_size
+        if self.objective is None:
+            return (size,)
+        if size % 2:
+            raise InputError(
+                f"a batch of {size} cannot be half labelled",
+                where="finetune.from_pretrained.batch_size",
+                fix="make it even, or set keep_objective_weight to 0",
+            )
+        return size // 2, size // 2
 
     def canonical(self) -> dict[str, Any]:
         """Without what plays no part in this arm, so that changing it does not train the arm anew."""

@@ -12,7 +12,6 @@ from models.bev.former import BevFormer
 from models.objectives import build_objective
 from models.objectives.base import Objective
 from models.objectives.segmentation import make_decoder
-from scene.errors import InputError
 from stages.learn.finetune import FinetuneSettings
 from stages.stage import StageRun
 from stages.training import run_training
@@ -26,6 +25,7 @@ from trainer.loop import Training
 from trainer.network import describe, load_network, new_trunk
 from trainer.process import Process
 from trainer.reader import FrameReader
+from trainer.settings import check_split
 from trainer.subset import frames_of_fraction
 
 CALIBRATION_FRAMES = 24
@@ -48,6 +48,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     """
     settings = FinetuneSettings.parse(job.settings)
     check_flip(settings.grid, settings.augment)
+    check_split(settings.batch_parts, process.world_size, settings.optimiser.gradient_accumulation)
     inputs = {role: Path(folder) for role, folder in job.inputs.items()}
     sources = Sources.of(inputs, Path(job.data_root))
     model = settings.model
@@ -74,7 +75,6 @@ def train(job: Job, process: Process) -> dict[str, Any]:
         rank=process.rank,
         world_size=process.world_size,
     )
-    process.share(*(pool.per_batch for pool in maker.pools))
     if objective is not None:
         objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
     learner.to(process.device)
@@ -82,7 +82,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     optimiser = settings.optimiser
     history = Training(
         learner=learner,
-        batches=lambda step: prefetched(maker, step, optimiser.steps),
+        batches=lambda step: prefetched(maker, step, optimiser.steps, process.num_readers),
         settings=optimiser,
         seed=settings.seed,
         checkpoint=folder / CHECKPOINT_FILE,
@@ -117,19 +117,10 @@ def _heads(trunk: BevFormer, objective: Objective | None, num_classes: int) -> n
 
 
 def _pools(settings: FinetuneSettings, labelled: NDArray[np.int64], everything: NDArray[np.int64]) -> tuple[Pool, ...]:
-    batch_size = settings.optimiser.batch_size
-    if settings.objective is None:
-        return (Pool(labelled, batch_size, labelled=True, prepared=False),)
-    if batch_size % 2:
-        raise InputError(
-            f"a batch of {batch_size} cannot be half labelled",
-            where="finetune.from_pretrained.batch_size",
-            fix="make it even, or set keep_objective_weight to 0",
-        )
-    half = batch_size // 2
+    with_labels, *rest = settings.batch_parts
     return (
-        Pool(labelled, half, labelled=True, prepared=False),
-        Pool(everything, half, labelled=False, prepared=True),
+        Pool(labelled, with_labels, labelled=True, prepared=False),
+        *(Pool(everything, without, labelled=False, prepared=True) for without in rest),
     )
 
 

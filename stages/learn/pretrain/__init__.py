@@ -36,6 +36,11 @@ class PretrainSettings(Settings):
         """How many samples the training sees."""
         return self.optimiser.num_samples
 
+    @property
+    def batch_parts(self) -> tuple[int, ...]:
+        """Samples of a batch from each pool; there is one."""
+        return (self.optimiser.batch_size,)
+
 
 STAGE = Stage(
     name="pretrain",

@@ -21,6 +21,7 @@ from trainer.loop import Training
 from trainer.network import describe, new_trunk
 from trainer.process import Process
 from trainer.reader import FrameReader
+from trainer.settings import check_split
 
 CALIBRATION_FRAMES = 24
 """Frames from which an objective takes its statistics (class frequencies), our choice."""
@@ -38,13 +39,13 @@ def train(job: Job, process: Process) -> dict[str, Any]:
         InputError: if the split has no frames, the batch cannot be shared, or the training diverges.
     """
     settings = PretrainSettings.parse(job.settings)
-    process.share(settings.optimiser.batch_size)
+    check_split(settings.batch_parts, process.world_size, settings.optimiser.gradient_accumulation)
     learner, maker = assemble(settings, job, process)
     learner.to(process.device)
     folder = Path(job.folder)
     history = Training(
         learner=learner,
-        batches=lambda step: prefetched(maker, step, settings.optimiser.steps),
+        batches=lambda step: prefetched(maker, step, settings.optimiser.steps, process.num_readers),
         settings=settings.optimiser,
         seed=settings.seed,
         checkpoint=folder / CHECKPOINT_FILE,
