@@ -31,17 +31,21 @@ def check_flip(grid: BevGrid, augment: AugmentSettings) -> None:
         )
 
 
-def augmented(
+def mirrored_at_random(
     clip: ClipArrays, camera_names: Sequence[str], augment: AugmentSettings, random: np.random.Generator
 ) -> ClipArrays:
-    """The clip with random changes. Photometric gains are those of a camera: the same in all frames of the clip."""
+    """The clip, or as often its mirror image."""
     if augment.flip and random.random() < 0.5:
-        clip = mirrored(clip, mirrored_cameras(camera_names))
-    if augment.photometric > 0:
-        gain, offset = photometric_change(len(camera_names), augment.photometric, random)
-        frames = [replace(f, images=_apply(f.images, gain, offset)) for f in clip.frames]
-        clip = replace(clip, frames=tuple(frames))
+        return mirrored(clip, mirrored_cameras(camera_names))
     return clip
+
+
+def recoloured(clip: ClipArrays, augment: AugmentSettings, random: np.random.Generator) -> ClipArrays:
+    """The clip with other brightness, contrast and colours; each camera's are the same in all frames of the clip."""
+    if augment.photometric <= 0:
+        return clip
+    gain, offset = photometric_change(len(clip.current.images), augment.photometric, random)
+    return replace(clip, frames=tuple(replace(f, images=_apply(f.images, gain, offset)) for f in clip.frames))
 
 
 def mirrored_cameras(camera_names: Sequence[str]) -> NDArray[np.int64]:
@@ -55,11 +59,14 @@ def mirrored_cameras(camera_names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def mirrored(clip: ClipArrays, cameras: NDArray[np.int64]) -> ClipArrays:
-    """The clip as it would be in a world mirrored at the plane y = 0 of the ego frame."""
-    return ClipArrays(
+    """The clip as it would be in a world mirrored at the plane y = 0 of the ego frame.
+
+    Label images that are read through a view stay as they were recorded; `ground_from_view` mirrors their ground.
+    """
+    return replace(
+        clip,
         frames=tuple(_mirrored_frame(frame, cameras) for frame in clip.frames),
         ego_from_previous=tuple(MIRROR_4 @ motion @ MIRROR_4 for motion in clip.ego_from_previous),
-        has_previous=clip.has_previous,
         bev_class=None if clip.bev_class is None else clip.bev_class[:, ::-1],
         views=tuple(replace(view, ground_from_view=MIRROR_3 @ view.ground_from_view) for view in clip.views),
     )
@@ -67,7 +74,8 @@ def mirrored(clip: ClipArrays, cameras: NDArray[np.int64]) -> ClipArrays:
 
 def _mirrored_frame(frame: FrameArrays, cameras: NDArray[np.int64]) -> FrameArrays:
     flip_image = _image_mirror(frame.images.shape[2])
-    return FrameArrays(
+    return replace(
+        frame,
         images=frame.images[cameras, :, ::-1],
         image_from_ego=flip_image @ frame.image_from_ego[cameras] @ MIRROR_4,
         valid=frame.valid[cameras],

@@ -21,7 +21,7 @@ from torch import Tensor
 from models.bev.inputs import CameraFrames, Clip
 from models.objectives.base import Batch, Objective, Targets
 from models.objectives.frames import ClipArrays, FrameArrays
-from trainer.augment import augmented
+from trainer.augment import mirrored_at_random, recoloured
 from trainer.reader import FrameReader
 from trainer.settings import AugmentSettings
 
@@ -93,13 +93,15 @@ class BatchMaker:
         targets = [t for _, t, _ in samples if t]
         # A sample without targets borrows the shapes of one that has them; the loss leaves it out.
         filled = [t or {k: np.zeros_like(v) for k, v in targets[0].items()} if targets else {} for _, t, _ in samples]
-        return collate([c for c, _, _ in samples], filled, [f for _, _, f in samples])
+        return collate([c for c, _, _ in samples], filled, [f for _, _, f in samples], step)
 
     def _sample(self, frame: int, pool: Pool, random: np.random.Generator) -> tuple[ClipArrays, Targets, int]:
         clip = self._clip(frame, pool.prepared, pool.labelled, random)
-        clip = augmented(clip, list(self.reader.index.camera_names), self.augment, random)
+        clip = mirrored_at_random(clip, list(self.reader.index.camera_names), self.augment, random)
+        seen = recoloured(clip, self.augment, random)
+        # Targets are of the colours as recorded: an objective that paints images is not to paint the changes.
         targets = self.objective.prepare(clip, random) if self.objective is not None and pool.prepared else {}
-        return clip, targets, frame
+        return seen, targets, frame
 
     def _clip(self, frame: int, prepared: bool, labelled: bool, random: np.random.Generator) -> ClipArrays:
         views: Sequence[int] = ()
@@ -125,22 +127,25 @@ def _order(seed: int, pool: int, epoch: int, length: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, pool, epoch]).permutation(length)
 
 
-def prefetched(maker: BatchMaker, first_step: int, num_steps: int) -> Generator[Batch, None, None]:
-    """The batches of steps `first_step` to `num_steps` - 1, made ahead of time."""
-    return ahead(maker.batch, range(first_step, num_steps))
+def prefetched(
+    maker: BatchMaker, first_step: int, num_steps: int, num_readers: int = STEPS_AHEAD
+) -> Generator[Batch, None, None]:
+    """The batches of steps `first_step` to `num_steps` - 1, made ahead of time by `num_readers` threads."""
+    return ahead(maker.batch, range(first_step, num_steps), num_readers)
 
 
-def ahead(make: Callable[[int], T], numbers: Iterable[int]) -> Generator[T, None, None]:
-    """`make(n)` for every number in order, computed by threads up to `STEPS_AHEAD` ahead of where it is needed.
+def ahead(make: Callable[[int], T], numbers: Iterable[int], num_threads: int = STEPS_AHEAD) -> Generator[T, None, None]:
+    """`make(n)` for every number in order, computed by threads ahead of where it is needed: as far ahead as there are
+    threads asked for, by as many of them as there are cores.
 
     An error is raised where its value is due.
     """
-    pool = ThreadPoolExecutor(max_workers=min(STEPS_AHEAD, os.cpu_count() or 1), thread_name_prefix="ahead")
+    pool = ThreadPoolExecutor(max_workers=min(num_threads, os.cpu_count() or 1), thread_name_prefix="ahead")
     waiting: deque[Future[T]] = deque()
     try:
         for number in numbers:
             waiting.append(pool.submit(make, number))
-            if len(waiting) > STEPS_AHEAD:
+            if len(waiting) > num_threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -148,8 +153,8 @@ def ahead(make: Callable[[int], T], numbers: Iterable[int]) -> Generator[T, None
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def collate(clips: Sequence[ClipArrays], targets: Sequence[Targets], frames: Sequence[int]) -> Batch:
-    """Stacks samples into tensors."""
+def collate(clips: Sequence[ClipArrays], targets: Sequence[Targets], frames: Sequence[int], step: int = 0) -> Batch:
+    """Stacks samples into the tensors of a step."""
     unlabelled = np.zeros_like(clips[0].current.seen, dtype=np.uint8)
     bev = [unlabelled if clip.bev_class is None else clip.bev_class for clip in clips]
     return Batch(
@@ -158,6 +163,7 @@ def collate(clips: Sequence[ClipArrays], targets: Sequence[Targets], frames: Seq
         bev_class=_stack(bev),
         labelled=torch.tensor([clip.bev_class is not None for clip in clips]),
         frame=torch.tensor(list(frames)),
+        step=step,
     )
 
 

@@ -1,7 +1,7 @@
 """What a pretraining objective is, and the batch that it reads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ class Batch:
         bev_class: BEV labels; rows of samples without a label are meaningless.
         labelled: whether `bev_class` of a sample may be used.
         frame: rows of the samples in the dataset index.
+        step: the optimisation step that it is for, from 0; for what is warmed up.
     """
 
     clip: Clip
@@ -37,18 +38,26 @@ class Batch:
     bev_class: UInt8[Tensor, "B X Y"]
     labelled: Bool[Tensor, " B"]
     frame: Int64[Tensor, " B"]
+    step: int = 0
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """With every tensor replaced by the function's value of it."""
+        return replace(
+            self,
+            clip=self.clip.map(function),
+            targets={name: function(value) for name, value in self.targets.items()},
+            bev_class=function(self.bev_class),
+            labelled=function(self.labelled),
+            frame=function(self.frame),
+        )
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        targets = {name: value.to(device) for name, value in self.targets.items()}
-        return replace(
-            self,
-            clip=self.clip.to(device),
-            targets=targets,
-            bev_class=self.bev_class.to(device),
-            labelled=self.labelled.to(device),
-            frame=self.frame.to(device),
-        )
+        return self.map(lambda tensor: tensor.to(device))
+
+    def part(self, number: int, count: int) -> "Batch":
+        """Every `count`-th sample from `number` on: as much of each pool in each part."""
+        return self.map(lambda tensor: tensor[number::count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +65,26 @@ class Losses:
     """What a batch costs.
 
     Attributes:
-        total: to minimise.
-        parts: already weighted, by name, for the history.
+        parts: the terms, already weighted, by name; what is minimised is their sum. The same names at every step.
+        figures: what is only watched, by name, beside the parts in the history; the same names at every step.
         logits: of the head "decoder" for every sample, where they were computed: nobody needs to decode once more.
     """
 
-    total: Float[Tensor, ""]
-    parts: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    parts: Mapping[str, Float[Tensor, ""]]
+    figures: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
     logits: Float[Tensor, "B K X Y"] | None = None
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """The sum of the parts, 0 where there is none."""
+        return torch.stack(list(self.parts.values())).sum() if self.parts else torch.zeros(())
 
 
 class Objective(nn.Module, ABC):
-    """Base of every pretraining objective. Heads are parameters of the objective, made for a trunk.
+    """Base of every pretraining objective. Its heads, made for a trunk, hold everything that it learns.
+
+    A checkpoint keeps the trunk and the heads, parameters and buffers; whatever else an objective holds is what
+    `calibrate` sets. `trainer.learner.Learner` refuses one with parameters of its own.
 
     A head named "decoder" (`models.bev.decoder.SegmentationDecoder`) is what fine-tuning goes on from and what
     evaluation reads; an objective without one leaves the trunk alone to fine-tuning.
@@ -102,7 +119,10 @@ class Objective(nn.Module, ABC):
     def loss(
         self, batch: Batch, features: tuple[Float[Tensor, "B D X2 Y2"], ...], rows: Bool[Tensor, " B"] | None = None
     ) -> Losses:
-        """Losses of a batch from the trunk's BEV features of every frame, oldest first; history has no gradient.
+        """Losses of a batch from the trunk's BEV features, oldest first and the sample's own keyframe last.
+
+        History has no gradient. In training, a past keyframe drawn anew at every step is left out where the model's
+        `drop_history_frame` is on and there are several: only the last entry's keyframe is certain.
 
         `rows` limits the loss to some samples; the mean is still taken over all B of them, so that losses of
         different sample counts can be added.

@@ -14,10 +14,12 @@ class ObjectiveConfig(Settings):
         name: the objective's name in `models.objectives.OBJECTIVES`.
         entry: "module:Class" of the objective itself.
         needs: roles of the artifacts it reads, beyond the images and the camera geometry that every model reads.
+        predicts_bev: whether it trains the head "decoder", so that what it taught can be scored without fine-tuning.
     """
 
     entry: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    predicts_bev: ClassVar[bool] = True
     name: str
 
 

@@ -34,7 +34,8 @@ class LabelView:
 
     Attributes:
         frame: its row in the dataset index.
-        read: gives the label images, where the objective needs `teacher_labels`.
+        read: gives the label images, where the objective needs `teacher_labels`. They are as recorded, also where the
+            sample is mirrored.
         points: gives the points of its ground, where the objective needs `ground_points`.
         ground_from_view: maps (x, y, 1) on the ground of that keyframe's ego frame to the sample's (x, y, 1).
     """

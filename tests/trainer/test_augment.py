@@ -5,7 +5,7 @@ from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.ground import ground_points
 from tests import flat_world
-from trainer.augment import augmented, check_flip, mirrored, mirrored_cameras
+from trainer.augment import check_flip, mirrored, mirrored_at_random, mirrored_cameras, recoloured
 from trainer.settings import AugmentSettings
 
 BEFORE, NOW = flat_world.pose(0, 0, 0.0), flat_world.pose(2.0, 0.5, 0.2)
@@ -68,9 +68,8 @@ def test_mirrored_motion_moves_mirrored_points():
 
 def test_photometric_changes_are_drawn_from_the_generator_and_touch_images_only():
     clip = flat_world.clip(BEFORE, NOW)
-    settings = AugmentSettings(flip=False, photometric=1.0)
     first, second, other = (
-        augmented(clip, flat_world.CAMERAS, settings, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        recoloured(clip, AugmentSettings(photometric=1.0), np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.current.images, second.current.images)
     assert (first.current.images != other.current.images).any()
@@ -81,7 +80,16 @@ def test_photometric_changes_are_drawn_from_the_generator_and_touch_images_only(
 
 def test_everything_off_changes_nothing():
     clip = flat_world.clip(BEFORE, NOW)
-    assert augmented(clip, flat_world.CAMERAS, AugmentSettings(flip=False, photometric=0), None) is clip
+    off = AugmentSettings(flip=False, photometric=0)
+    assert mirrored_at_random(clip, flat_world.CAMERAS, off, None) is clip
+    assert recoloured(clip, off, None) is clip
+
+
+def test_half_of_the_samples_are_mirrored():
+    clip, on = flat_world.clip(BEFORE, NOW), AugmentSettings()
+    random = np.random.default_rng(0)
+    same = [mirrored_at_random(clip, flat_world.CAMERAS, on, random) is clip for _ in range(40)]
+    assert 10 < sum(same) < 30
 
 
 def test_flip_needs_a_symmetric_grid():

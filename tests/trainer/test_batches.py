@@ -47,6 +47,21 @@ def test_pools_keep_their_share_and_their_role(reader):
     assert batch.bev_class[:2].any()
 
 
+def test_targets_are_of_the_colours_as_recorded(reader):
+    class Painting(ReprojectionObjective):
+        def prepare(self, clip, random):
+            return {**super().prepare(clip, random), "images": clip.current.images}
+
+    batches = []
+    for photometric in (0.0, 1.0):
+        objective = Painting(ReprojectionConfig(points_per_frame=100), SCHEMA, GRID)
+        augment = AugmentSettings(flip=False, photometric=photometric)
+        batches.append(BatchMaker(reader, (UNLABELLED,), objective, augment, 0).batch(4))
+    assert not torch.equal(batches[0].clip.frames[-1].images, batches[1].clip.frames[-1].images)
+    assert torch.equal(batches[0].targets["images"], batches[1].targets["images"])
+    assert [batch.step for batch in batches] == [4, 4]
+
+
 def test_processes_together_make_the_batch_of_one(reader):
     whole = maker(reader).batch(3)
     parts = [maker(reader, rank=rank, world_size=2).batch(3) for rank in (0, 1)]

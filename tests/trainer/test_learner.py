@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import nn
 
@@ -27,16 +28,18 @@ class Decoding(nn.Module):
     def loss(self, _, features, rows=None):
         logits = self.heads["decoder"](features[-1])
         term = (logits.square().mean(dim=(1, 2, 3)) * rows).mean()
-        return Losses(term, {"own": term}, logits if self.tells else None)
+        return Losses({"own": term}, {"watched": term.detach() + 1}, logits if self.tells else None)
 
 
-def learner(tells):
+def learner(tells, objective=None):
     torch.manual_seed(0)
     num_classes = len(SCHEMA.classes)
     supervised = SupervisedLoss(SupervisedSettings(), [torch.arange(num_classes).byte().numpy()], num_classes)
     trunk = nn.Conv2d(3, 4, 1)
     trunk.forward = lambda clip: (nn.Conv2d.forward(trunk, clip),)
-    return Learner(trunk, nn.ModuleDict({"decoder": Counting(4, num_classes, 1)}), supervised, Decoding(tells))
+    return Learner(
+        trunk, nn.ModuleDict({"decoder": Counting(4, num_classes, 1)}), supervised, objective or Decoding(tells)
+    )
 
 
 def batch():
@@ -55,3 +58,16 @@ def test_what_the_objective_decoded_is_not_decoded_again():
     for one in losses:
         one.total.backward()
     torch.testing.assert_close(told.trunk.weight.grad, untold.trunk.weight.grad)
+
+
+def test_what_is_only_watched_is_not_minimised():
+    losses = learner(tells=True)(batch())
+    assert set(losses.figures) == {"watched"}
+    torch.testing.assert_close(losses.total, sum(losses.parts.values()))
+
+
+def test_an_objective_that_learns_beside_its_heads_is_refused():
+    objective = Decoding(tells=True)
+    objective.mask_token = nn.Parameter(torch.zeros(4))
+    with pytest.raises(TypeError, match=r"Decoding\.mask_token would be lost on resume"):
+        learner(tells=True, objective=objective)

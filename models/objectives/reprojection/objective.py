@@ -73,8 +73,7 @@ class ReprojectionObjective(Objective):
             usable = batch.targets["previous_seen"] & (clip.has_previous[-1] & counted)[:, None, None]
             term = temporal_loss(logits, previous, clip.ego_from_previous[-1], usable, self.grid, self.config.temporal)
             parts["temporal"] = self.config.temporal.weight * term.mean()
-        total = torch.stack([*parts.values()]).sum() if parts else 0.0 * logits.sum()
-        return Losses(total, parts, logits)
+        return Losses(parts, logits=logits)
 
     def _image_terms(
         self, logits: Float[Tensor, "B K X Y"], batch: Batch, counted: Bool[Tensor, " B"]

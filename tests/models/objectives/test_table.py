@@ -11,6 +11,9 @@ from models.objectives import build_objective
 from models.objectives.base import Losses, Objective
 from models.objectives.choice import ObjectiveChoice, ObjectiveConfig
 from models.objectives.reprojection.config import ReprojectionConfig
+from pipeline.config import load_experiment
+from pipeline.steps import plan_experiment
+from scene.errors import InputError
 from scene.settings import Settings, ValidationError
 from tests import flat_world
 from trainer.batches import collate
@@ -19,6 +22,7 @@ from trainer.batches import collate
 class BrightnessConfig(ObjectiveConfig):
     entry = "tests.models.objectives.test_table:BrightnessObjective"
     needs = ()
+    predicts_bev = False
     name: str = "brightness"
     weight: float = 2.0
 
@@ -39,7 +43,7 @@ class BrightnessObjective(Objective):
     def loss(self, batch, features, rows=None):  # noqa: ARG002
         guess = self.heads["brightness"](features[-1].mean(dim=(2, 3)))[:, 0]
         part = self.config.weight * (guess - batch.targets["brightness"]).square().mean()
-        return Losses(part, {"brightness": part})
+        return Losses({"brightness": part})
 
 
 class Holder(Settings):
@@ -64,6 +68,17 @@ def test_another_objective_joins_by_one_line(with_brightness):
     losses = objective.loss(batch, (torch.zeros(1, 4, 3, 3, requires_grad=True),))
     losses.total.backward()
     assert objective.heads["brightness"].bias.grad.abs() > 0
+
+
+def test_what_predicts_no_bev_is_not_scored_before_fine_tuning(with_brightness):
+    chosen = "pretrain.objective={name: brightness}"
+    with pytest.raises(InputError, match=r"'brightness' predicts no BEV classes.*\(arm pretrained-0"):
+        plan_experiment(*load_experiment("smoke", (chosen,)))
+    arm = "arms=[{name: a, title: a, label_fraction: 0.5, pretrained: true}]"
+    plan = plan_experiment(*load_experiment("smoke", (chosen, arm, "report.showcase=a")))
+    trained = {step.name: step.settings for step in plan}
+    assert trained["pretrain:0"].objective == trained["finetune:a:0"].kept_objective == BrightnessConfig()
+    assert "ground_points" not in plan.stage_names
 
 
 def test_settings_of_the_named_objective_are_checked():
