@@ -49,7 +49,7 @@ bev-labels: $(READY)  ## rasterise the map around every frame
 	@$(RUN) --until bev_labels
 reproduce: $(READY)  ## the whole study: half the labels, a third of the time? (a GPU, or days)
 	@$(BIN)/python -m study full $(ARGS)
-reproduce-small: $(READY)  ## the same study in small: three quarters of an hour on two cores
+reproduce-small: $(READY)  ## the same study in small: the claim, tuned and scored, on two cores
 	@$(BIN)/python -m study small $(ARGS)
 reproduce-second: $(READY)  ## what the small study chose, in another world, five seeds: twenty minutes on two cores
 	@$(BIN)/python -m study second $(ARGS)

@@ -35,7 +35,7 @@ def test_both_arms_are_tuned_alike(name):
         assert len(setting.candidates["scratch"]) == len(setting.candidates["pretrained"])
 
 
-@pytest.mark.parametrize("name", ["second", "curves", "ablations"])
+@pytest.mark.parametrize("name", ["second", "curves"])
 def test_studies_beside_the_small_one_have_settings_that_it_tried(name):
     small, beside = load_study("small"), load_study(name)
     for name, setting in beside.settings.items():
