@@ -112,7 +112,11 @@ class Study(Settings):
             fix = "give tuning_seeds others"
             raise InputError(f"seed {both[0]} is to choose settings, and to be shown", where=where, fix=fix)
         experiment, _ = load_experiment(self.experiment, self.overrides)
-        defaults = {"evaluate": EvaluateSettings, "pretrain": PretrainSettings, "finetune": FinetuneSettings}
+        defaults: dict[str, type[Settings]] = {
+            "evaluate": EvaluateSettings,
+            "pretrain": PretrainSettings,
+            "finetune": FinetuneSettings,
+        }
         for stage, settings in defaults.items():
             split = experiment.section(stage).get("split", settings.model_fields["split"].default)
             if split == self.tuning_split:
