@@ -326,7 +326,7 @@ def test_what_cannot_be_repaired_is_one_line_and_stays_as_it_is(program: Program
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("version=1", "version=2"), "it would become another: code version: 1 -> 2"),
+        (("version=2", "version=3"), "it would become another: code version: 2 -> 3"),
         (
             ("line_thickness_m: float", "thickness_m: float = 1.0\n    line_thickness_m: float"),
             "it would become another",

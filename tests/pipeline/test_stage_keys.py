@@ -27,6 +27,7 @@ RUNTIMES = {
     "num_processes": 2,
     "scheduler_address": "tcp://10.0.0.1:8786",
     "checkpoint_seconds": 1.5,
+    "num_readers": 5,
     "progress": False,
 }
 ANY_STAGE_THAT_LEARNS = {"pretrain", "finetune", "teacher", "backbone"}
@@ -88,9 +89,14 @@ def test_cache_and_data_set_can_lie_anywhere(here: Path, tmp_path: Path) -> None
     assert specs(tmp_path / "moved" / "far away") == usual(here)
 
 
+BATCHES_OF_TWO = ("pretrain.optimiser.batch_size=2", "finetune.from_pretrained.batch_size=4")
+"""What two processes can split."""
+
+
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_how_it_runs_is_in_no_key(here: Path, name: str) -> None:
-    assert specs(here, [f"runtime.{name}={json.dumps(RUNTIMES[name])}"]) == usual(here)
+    runtime = f"runtime.{name}={json.dumps(RUNTIMES[name])}"
+    assert specs(here, [*BATCHES_OF_TWO, runtime]) == specs(here, BATCHES_OF_TWO)
 
 
 def test_no_key_names_a_place_or_a_setting_of_how_fast(here: Path) -> None:
