@@ -40,6 +40,7 @@ def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path,
         assert killed(job, resumed, first_step, die_in_step) == -9
         assert not (resumed / "model.safetensors").exists()
         assert torch.load(resumed / "checkpoint.pt", weights_only=True)["step"] == die_in_step
+        assert len((resumed / "history.jsonl").read_text().splitlines()) == die_in_step // 2, "to look at meanwhile"
     run_job(job)
     for name in OUTPUTS:
         assert (resumed / name).read_bytes() == (whole / name).read_bytes(), name
