@@ -207,19 +207,10 @@ def _shared_settings(experiment: Experiment) -> dict[str, Any]:
 
 
 def _on_defaults(model: type[Settings], section: Mapping[str, Any]) -> dict[str, Any]:
-    """A section's values, where a nested mapping holds differences from the stage's own default of that field.
-
-    A default of another kind (another `name`, as objectives have) is nothing to differ from.
-    """
-    values = dict(section)
-    for name, value in section.items():
-        field = model.model_fields.get(name)
-        default = field.default if field is not None else None
-        if isinstance(default, Settings) and isinstance(value, dict):
-            below = default.model_dump(mode="json")
-            if value.get("name", below.get("name")) == below.get("name"):
-                values[name] = merge(below, value)
-    return values
+    """A section's values, where a nested mapping holds differences from the stage's own default of that field."""
+    defaults = {name: field.default for name, field in model.model_fields.items() if name in section}
+    below = {name: d.model_dump(mode="json") for name, d in defaults.items() if isinstance(d, Settings)}
+    return merge(below, dict(section))
 
 
 def _location(stage_name: str) -> Location:
