@@ -14,6 +14,8 @@ IGNORE = 254
 """A pixel that supervises nothing: movable things, their dilated surroundings, the ego vehicle."""
 NEVER_WRITTEN = 255
 """The fill value of label stores: reading one means that a chunk is missing."""
+NEVER_RASTERISED = 0xFFFF
+"""The fill value of stores of map layers, likewise."""
 
 
 class MapLayer(IntEnum):

@@ -97,7 +97,8 @@ def view(global_from_view, global_from_ego, frame=0):
         frame,
         lambda: image_labels(global_from_view),
         lambda: points(image_labels(global_from_view)),
-        motion[np.ix_([0, 1, 3], [0, 1, 3])],
+        {}.__getitem__,
+        motion,
     )
 
 

@@ -12,9 +12,8 @@ from scene.errors import InputError
 from scene.grid import BevGrid
 from trainer.settings import AugmentSettings
 
-MIRROR_3 = np.diag([1.0, -1.0, 1.0])
 MIRROR_4 = np.diag([1.0, -1.0, 1.0, 1.0])
-"""y -> -y on ground points (x, y, 1) and on ego points (x, y, z, 1)."""
+"""y -> -y on ego points (x, y, z, 1)."""
 
 
 def check_flip(grid: BevGrid, augment: AugmentSettings) -> None:
@@ -61,14 +60,14 @@ def mirrored_cameras(camera_names: Sequence[str]) -> NDArray[np.int64]:
 def mirrored(clip: ClipArrays, cameras: NDArray[np.int64]) -> ClipArrays:
     """The clip as it would be in a world mirrored at the plane y = 0 of the ego frame.
 
-    Label images that are read through a view stay as they were recorded; `ground_from_view` mirrors their ground.
+    What is read through a view stays as it was recorded; `ego_from_view` mirrors its place.
     """
     return replace(
         clip,
         frames=tuple(_mirrored_frame(frame, cameras) for frame in clip.frames),
         ego_from_previous=tuple(MIRROR_4 @ motion @ MIRROR_4 for motion in clip.ego_from_previous),
         bev_class=None if clip.bev_class is None else clip.bev_class[:, ::-1],
-        views=tuple(replace(view, ground_from_view=MIRROR_3 @ view.ground_from_view) for view in clip.views),
+        views=tuple(replace(view, ego_from_view=MIRROR_4 @ view.ego_from_view) for view in clip.views),
     )
 
 

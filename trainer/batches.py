@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,10 +23,6 @@ from models.objectives.frames import ClipArrays, FrameArrays
 from trainer.augment import mirrored_at_random, recoloured
 from trainer.reader import FrameReader
 from trainer.settings import AugmentSettings
-
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
-"""Of ImageNet, as the published backbones want them."""
 
 STEPS_AHEAD = 3
 
@@ -63,6 +58,7 @@ class BatchMaker:
         seed: of draws and changes.
         rank, world_size: this process makes samples rank, rank + world_size, ... of the batch, so that all processes
             together make the batch that one would.
+        drop_history_frame: see `BevFormerConfig`.
     """
 
     reader: FrameReader
@@ -72,6 +68,7 @@ class BatchMaker:
     seed: int
     rank: int = 0
     world_size: int = 1
+    drop_history_frame: bool = False
 
     def draws(self, step: int) -> list[tuple[int, Pool]]:
         """(frame, pool) of every sample of a step: each pool is walked through in a new random order every epoch."""
@@ -86,28 +83,41 @@ class BatchMaker:
     def batch(self, step: int) -> Batch:
         """This process's part of the batch of a step."""
         samples = []
+        left_out = self._left_out(step)
         for place, (frame, pool) in enumerate(self.draws(step)):
             if place % self.world_size == self.rank:
                 random = np.random.default_rng([self.seed, step, place])
-                samples.append(self._sample(frame, pool, random))
+                samples.append(self._sample(frame, pool, left_out, random))
         targets = [t for _, t, _ in samples if t]
         # A sample without targets borrows the shapes of one that has them; the loss leaves it out.
         filled = [t or {k: np.zeros_like(v) for k, v in targets[0].items()} if targets else {} for _, t, _ in samples]
         return collate([c for c, _, _ in samples], filled, [f for _, _, f in samples], step)
 
-    def _sample(self, frame: int, pool: Pool, random: np.random.Generator) -> tuple[ClipArrays, Targets, int]:
-        clip = self._clip(frame, pool.prepared, pool.labelled, random)
+    def _left_out(self, step: int) -> int | None:
+        """Which past keyframe no clip of a step has: the same in every process, so that they can be stacked."""
+        num_past = self.reader.history
+        if not self.drop_history_frame or num_past < 2:
+            return None
+        # Four numbers: three are a sample's own stream, and one that is two numbers and zeros.
+        return int(np.random.default_rng([self.seed, step, 0, 1]).integers(num_past - 1))
+
+    def _sample(
+        self, frame: int, pool: Pool, left_out: int | None, random: np.random.Generator
+    ) -> tuple[ClipArrays, Targets, int]:
+        clip = self._clip(frame, pool.prepared, pool.labelled, random, left_out)
         clip = mirrored_at_random(clip, list(self.reader.index.camera_names), self.augment, random)
         seen = recoloured(clip, self.augment, random)
         # Targets are of the colours as recorded: an objective that paints images is not to paint the changes.
         targets = self.objective.prepare(clip, random) if self.objective is not None and pool.prepared else {}
         return seen, targets, frame
 
-    def _clip(self, frame: int, prepared: bool, labelled: bool, random: np.random.Generator) -> ClipArrays:
+    def _clip(
+        self, frame: int, prepared: bool, labelled: bool, random: np.random.Generator, left_out: int | None = None
+    ) -> ClipArrays:
         views: Sequence[int] = ()
         if self.objective is not None and prepared:
             views = self.objective.choose_views(*self.reader.scene_around(frame), random)
-        return self.reader.clip(frame, views=views, with_bev=labelled)
+        return self.reader.clip(frame, views=views, with_bev=labelled, left_out=left_out)
 
     def calibration_samples(self, count: int) -> list[Targets]:
         """Targets of frames evenly spaced over the pools with an objective, not augmented; the same on every call."""
@@ -168,7 +178,7 @@ def collate(clips: Sequence[ClipArrays], targets: Sequence[Targets], frames: Seq
 
 
 def collate_clip(clips: Sequence[ClipArrays]) -> Clip:
-    """Clips of equal length as one batch, images normalised."""
+    """Clips of equal length as one batch."""
     times = range(len(clips[0].frames))
     return Clip(
         frames=tuple(collate_frames([clip.frames[t] for clip in clips]) for t in times),
@@ -178,19 +188,12 @@ def collate_clip(clips: Sequence[ClipArrays]) -> Clip:
 
 
 def collate_frames(frames: Sequence[FrameArrays]) -> CameraFrames:
-    """Keyframes of equally many cameras as one batch, images normalised."""
+    """Keyframes of equally many cameras as one batch."""
     return CameraFrames(
-        images=normalised([frame.images for frame in frames]),
+        images=_stack([frame.images for frame in frames]).permute(0, 1, 4, 2, 3),
         image_from_ego=_stack([frame.image_from_ego for frame in frames]).float(),
         valid=_stack([frame.valid for frame in frames]),
     )
-
-
-def normalised(images: Sequence[NDArray[np.uint8]]) -> Float[Tensor, "B C 3 h w"]:
-    """RGB images (C, h, w, 3) of B clips as the network wants them."""
-    stacked = _stack(images).permute(0, 1, 4, 2, 3).float()
-    mean, std = (torch.tensor(v)[:, None, None] * 255 for v in (IMAGE_MEAN, IMAGE_STD))
-    return (stacked - mean) / std
 
 
 def _stack(arrays: Sequence[NDArray[np.generic]]) -> Tensor:

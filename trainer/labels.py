@@ -1,8 +1,10 @@
 """Random access to what is said about the frames of a data set: teacher labels, ground points, BEV labels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from models.teachers.confidence import CONFIDENCE_STEPS, CONFIDENCE_STRIDE
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
-from scene.labels import IGNORE, NEVER_WRITTEN, LabelSchema
+from scene.labels import IGNORE, NEVER_RASTERISED, NEVER_WRITTEN, LabelSchema
 from trainer.memory import ByteCache
 
 CACHE_BYTES = 1 << 29
@@ -23,7 +25,11 @@ CACHE_BYTES = 1 << 29
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders of the artifacts that samples are read from, and of the data set; None where not needed."""
+    """Folders of the artifacts that samples are read from, and of the data set; None where not needed.
+
+    Attributes:
+        others: by role, what else a stage was given: artifacts that only an objective knows.
+    """
 
     index: Path
     geometry: Path
@@ -31,11 +37,13 @@ class Sources:
     teacher_labels: Path | None = None
     ground_points: Path | None = None
     bev_labels: Path | None = None
+    others: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inputs: Mapping[str, Path], data_root: Path) -> "Sources":
-        """From a stage's inputs by role; those that samples are not read from are left out."""
-        return cls(data_root=data_root, **{f.name: inputs[f.name] for f in fields(cls) if f.name in inputs})
+        """From a stage's inputs by role."""
+        known = {f.name: inputs[f.name] for f in fields(cls) if f.name in inputs}
+        return cls(data_root=data_root, others={r: p for r, p in inputs.items() if r not in known}, **known)
 
 
 class LabelReader:
@@ -61,6 +69,8 @@ class LabelReader:
     ) -> None:
         self._sources, self._index, self._grid, self._schema = sources, index, grid, schema
         self._cache = ByteCache(cache_bytes)
+        self._groups: dict[str, GroupReader] = {}
+        self._opening = Lock()
         geometry = GroupReader(sources.geometry / "geometry.zarr")
         self._ground_from_pixel = geometry["ground_from_pixel"].read(slice(None))
         self._labels = GroupReader(sources.teacher_labels / "labels.zarr") if sources.teacher_labels else None
@@ -93,6 +103,28 @@ class LabelReader:
         bev_class: NDArray[np.uint8] = self._cache.get(("bev", row), lambda: self._read_bev(row))
         return bev_class
 
+    def arrays(self, row: int, role: str) -> dict[str, NDArray[Any]]:
+        """A keyframe's row of every array of an artifact: of its one Zarr group, whose arrays all begin with keyframes.
+
+        Raises:
+            InputError: if the artifact has no such group, or an array has no such row.
+        """
+        group = self._group(role)
+        rows = self._cache.get((role, row), lambda: tuple(array.read(row) for array in group.values()))
+        return dict(zip(group, rows, strict=True))
+
+    def _group(self, role: str) -> GroupReader:
+        with self._opening:
+            if role not in self._groups:
+                where = self._sources.others.get(role) or getattr(self._sources, role, None)
+                if where is None:
+                    raise ValueError(f"the reader was made without {role}: name it in the objective's `needs`")
+                found = sorted(where.glob("*.zarr"))
+                if len(found) != 1:
+                    raise InputError(f"{len(found)} Zarr groups and not one", where=str(where))
+                self._groups[role] = GroupReader(found[0])
+            return self._groups[role]
+
     def _read_labels(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         if self._labels is None:
             raise ValueError("the reader was made without teacher labels")
@@ -120,7 +152,10 @@ class LabelReader:
     def _read_bev(self, row: int) -> NDArray[np.uint8]:
         if self._layers is None:
             raise ValueError("the reader was made without BEV labels")
-        return self._schema.classes_from_layers(self._layers.read(row))
+        layers = self._layers.read(row)
+        if (layers == NEVER_RASTERISED).any():
+            raise InputError(f"the BEV label of frame {row} was never written", where=str(self._sources.bev_labels))
+        return self._schema.classes_from_layers(layers)
 
 
 def another_grid(what: str, grid: BevGrid, where: Path | None) -> InputError:

@@ -72,27 +72,30 @@ class Learner(nn.Module):
         self.trunk, self.heads, self.supervised, self.objective = trunk, heads, supervised, objective
         self.objective_weight = objective_weight
         if objective is not None:
-            if own := [name for name, _ in objective.named_parameters() if not name.startswith("heads.")]:
+            if own := [name for name in objective.state_dict() if not name.startswith("heads.")]:
                 raise TypeError(f"{type(objective).__name__}.{own[0]} would be lost on resume: make it part of a head")
             objective.heads = heads
 
     def forward(self, batch: Batch) -> Losses:
         """Losses of a batch: supervised on its labelled samples, the objective on the others (or, alone, on all)."""
-        features = self.trunk(batch.clip)
         parts: dict[str, Tensor] = {}
         figures: Mapping[str, Tensor] = {}
         logits: Tensor | None = None
+        features: Tensor | None = None
         if self.objective is not None:
             rows = ~batch.labelled if self.supervised is not None else None
-            found = self.objective.loss(batch, features, rows)
+            found = self.objective(self.trunk, batch, rows)
             parts |= {name: self.objective_weight * part for name, part in found.parts.items()}
-            figures, logits = found.figures, found.logits
+            figures, logits, features = found.figures, found.logits, found.features
+        else:
+            features = self.trunk(batch.clip)[-1]
         if self.supervised is not None:
-            logits = self.heads["decoder"](features[-1]) if logits is None else logits
+            logits = self.heads["decoder"](features) if logits is None else logits
             own = self.supervised(logits, batch.bev_class, batch.labelled)
             parts |= {f"supervised_{name}" if name in parts else name: part for name, part in own.items()}
-        # Without any term there is still something to differentiate.
-        return Losses(parts or {"nothing": features[-1].sum() * 0}, figures)
+        if not parts and features is not None:  # there is still something to differentiate
+            parts["nothing"] = features.sum() * 0
+        return Losses(parts, figures)
 
     def weights(self) -> dict[str, Tensor]:
         """Parameters and buffers that make the model: `trunk.*` and `heads.*`."""

@@ -92,11 +92,13 @@ class Training:
     def _step(self, network: nn.Module, optimiser: Optimiser, batch: Batch, step: int) -> list[Losses]:
         """One step; the losses of each part of the batch."""
         self.process.check_launcher()
-        seed_step(self.seed, step)
+        seed_step(self.seed, step, self.process.rank)
         optimiser.zero_grad()
         count = self.settings.gradient_accumulation
         losses = [self._backward(network, batch.part(number, count), number + 1 == count) for number in range(count)]
-        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
+        if not math.isfinite(norm):  # of all processes alike; before anything that could be saved is spoilt
+            raise diverged("gradient", step)
         optimiser.step(step)
         return losses
 
@@ -117,7 +119,7 @@ class Training:
             for name, value in self.process.mean(told).items():
                 progress.sums[name] = progress.sums.get(name, 0.0) + value / len(parts)
         if not math.isfinite(progress.sums["total"]):
-            raise InputError(f"the loss is not finite at step {progress.step}", fix="lower the learning rate")
+            raise diverged("loss", progress.step - 1)
         since = (progress.step - 1) % self.settings.log_every + 1
         bar.update()
         bar.set_postfix({name: f"{value / since:.3f}" for name, value in progress.sums.items()}, refresh=False)
@@ -149,6 +151,15 @@ class Training:
         return DistributedDataParallel(self.learner, forward_sync_buffers=False)
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Seeds torch for one step, so that no random state has to be kept. All processes draw the same."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+def diverged(what: str, step: int) -> InputError:
+    """The error for a training whose loss or gradient is no number any more at a step, counted from 0."""
+    return InputError(f"the {what} is not finite at step {step + 1}", fix="lower the learning rate")
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Seeds torch for one step of one process, so that no random state has to be kept.
+
+    Each process draws its own: with one dropout mask for all of them, eight GPUs would drop an eighth as variously as
+    one with the same batch.
+    """
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]))

@@ -90,11 +90,13 @@ def _kernels(learner: Learner) -> list[Tensor]:
 
 
 def _adamw(learner: Learner, settings: OptimiserSettings, left_out: set[int]) -> torch.optim.AdamW:
+    layers = (module for module in learner.modules() if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d))
+    decayed = {id(layer.weight) for layer in layers}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in learner.named_parameters():
         if parameter.requires_grad and id(parameter) not in left_out:
             factor = settings.backbone_factor if _in_backbone(name) else 1.0
-            decay = settings.weight_decay if parameter.ndim > 1 and "embedding" not in name else 0.0
+            decay = settings.weight_decay if id(parameter) in decayed else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     return torch.optim.AdamW(
         [{"params": p, "factor": factor, "weight_decay": decay} for (factor, decay), p in groups.items()],

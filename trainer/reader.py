@@ -52,13 +52,16 @@ class FrameReader:
         if self._seen_cells.shape[-1] != (grid.shape[0] * grid.shape[1] + 7) // 8:
             raise another_grid("geometry is", grid, sources.geometry)
 
-    def clip(self, frame: int, *, views: Sequence[int] = (), with_bev: bool = False) -> ClipArrays:
+    def clip(
+        self, frame: int, *, views: Sequence[int] = (), with_bev: bool = False, left_out: int | None = None
+    ) -> ClipArrays:
         """The clip that ends at `frame`, and its BEV label where asked for.
 
         Args:
             frame: row of the dataset index.
             views: keyframes of its scene, as offsets in time from it, whose labels and ground points come along.
             with_bev: whether the BEV label does.
+            left_out: which past keyframe, oldest first, is not in it; the motions before and after it become one.
 
         Raises:
             InputError: if an image cannot be read, or a label was never written.
@@ -71,6 +74,12 @@ class FrameReader:
             rows.insert(0, int(self.index.previous[rows[0]]) if has_previous else rows[0])
             motions.insert(0, motion)
             exists.insert(0, has_previous)
+        if left_out is not None:
+            del rows[left_out]
+            motion, has_previous = motions.pop(left_out), exists.pop(left_out)
+            if left_out > 0:
+                motions[left_out - 1] = motion @ motions[left_out - 1]
+                exists[left_out - 1] &= has_previous
         return ClipArrays(
             frames=tuple(self.frame(row) for row in rows),
             ego_from_previous=tuple(motions),
@@ -91,14 +100,15 @@ class FrameReader:
         return row - int(first), int(end) - 1 - row
 
     def _view(self, row: int, seen_from: int) -> LabelView:
-        """Labels of a keyframe for the sample `row`; on the ground, ego frames differ by a motion in the plane."""
+        """What is known of a keyframe, for the sample `row`."""
         poses = self.index.global_from_ego
         motion = np.eye(4) if row == seen_from else inverse(poses[row]) @ poses[seen_from]
         return LabelView(
             seen_from,
             partial(self.labels.image_labels, seen_from),
             partial(self.labels.ground_points, seen_from),
-            motion[np.ix_([0, 1, 3], [0, 1, 3])],
+            partial(self.labels.arrays, seen_from),
+            motion,
         )
 
     def frame(self, row: int) -> FrameArrays:

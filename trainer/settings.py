@@ -22,7 +22,8 @@ class OptimiserSettings(Settings):
         muon_factor: Muon's learning rate over AdamW's. Where it is not 0, Muon (Jordan et al., 2024) and not AdamW
             moves the weights of hidden layers outside the backbone: it makes every direction of an update count
             alike, and learns in half the steps what AdamW does in the embedded world (docs/decisions/0018-muon.md).
-        weight_decay: of weights; biases, norms and embeddings have none.
+        weight_decay: of the weights of linear and convolutional layers; biases, norms, embeddings and queries have
+            none.
         warmup_steps: steps over which the learning rate rises from 0.
         gradient_clip: largest norm of the gradient of all parameters together.
         precision: "bfloat16" runs the network under autocast on CUDA; on the CPU everything is float32.

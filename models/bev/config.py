@@ -114,7 +114,8 @@ class BevFormerConfig(Settings):
             (Deformable DETR: 1). Small, because markings are thin and projected points exact. Our choice.
         query_factor: the encoder's grid is the task's grid with cells this many times as large.
         history: past keyframes in a clip.
-        drop_history_frame: in training, leave one random past frame out where at least two are there.
+        drop_history_frame: in training, leave one random past keyframe out where at least two are there; never the
+            newest, so that the last two are always consecutive, which a temporal loss compares.
         ego_motion: add an embedding of the motion since the previous keyframe to the queries. Upstream feeds the
             18 numbers of the nuScenes CAN bus; other data sets have no such bus, so ours are the planar translation
             and yaw that the poses give. Our choice.

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from models.bev.backbone import ImageBackbone
 from models.bev.config import STAGE_STRIDES, BevFormerConfig
 from models.bev.encoder import BevEncoder
-from models.bev.history import EgoMotionEmbedding, without_frame
-from models.bev.inputs import CameraFrames, Clip
+from models.bev.history import EgoMotionEmbedding
+from models.bev.inputs import CameraFrames, Clip, normalised
 from models.bev.neck import FeaturePyramid, load_neck
 from models.bev.projection import anchor_points, find_hits
 from models.bev.source import weights_folder
@@ -56,17 +56,11 @@ class BevFormer(nn.Module):
     def forward(self, clip: Clip) -> tuple[Float[Tensor, "B D X Y"], ...]:
         """Features of every keyframe at `query_grid`, oldest first.
 
-        Past keyframes run without gradient and in evaluation mode, as upstream. In training with
-        `drop_history_frame` and at least two past keyframes, one of them is left out and has no entry; never the
-        newest, so that the last two entries are always consecutive keyframes, which the temporal loss compares. The
-        choice draws from torch's global CPU generator.
+        Past keyframes run without gradient and in evaluation mode, as upstream.
 
         Raises:
             ValueError: if there are more cameras than camera embeddings.
         """
-        num_past = len(clip.frames) - 1
-        if self.training and self.config.drop_history_frame and num_past >= 2:
-            clip = without_frame(clip, int(torch.randint(num_past - 1, ())))
         features: list[Tensor] = []
         with torch.no_grad(), _evaluating(self):
             for t in range(len(clip.frames) - 1):
@@ -119,8 +113,9 @@ class BevFormer(nn.Module):
         return identity, valid.new_zeros(len(valid))
 
     def _padded_hw_px(self, frames: CameraFrames) -> tuple[int, int]:
-        """Sizes that every stage of the backbone divides: features and pixels then stay aligned."""
-        stride = STAGE_STRIDES[max(self.config.backbone.out_stages) - 1]
+        """Sizes that the stride of every level divides: features and pixels then stay aligned."""
+        stages = self.config.backbone.out_stages
+        stride = STAGE_STRIDES[max(stages) - 1] << max(0, self.config.num_levels - len(stages))
         height_px, width_px = frames.images.shape[-2:]
         return math.ceil(height_px / stride) * stride, math.ceil(width_px / stride) * stride
 
@@ -136,6 +131,7 @@ class BevFormer(nn.Module):
         else:
             images = frames.images.flatten(0, 1)[valid]
         height_px, width_px = frames.images.shape[-2:]
+        images = normalised(images)
         images = F.pad(images, (0, padded_hw_px[1] - width_px, 0, padded_hw_px[0] - height_px))
         levels: list[Tensor] = []
         for level, embedding in zip(self.neck(self.backbone(images)), self.level_embedding, strict=True):

@@ -1,12 +1,8 @@
-"""The past of a clip: the motion since the previous keyframe, and leaving a keyframe out."""
-
-from dataclasses import replace
+"""The past of a clip: the motion since the previous keyframe."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-
-from models.bev.inputs import Clip
 
 _MOTION_SCALE_M = 10.0
 """About one keyframe's way in fast city traffic. Our choice."""
@@ -35,28 +31,3 @@ class EgoMotionEmbedding(nn.Module):
         motion = torch.where(has_previous[:, None], motion, 0.0)
         embedding: Tensor = self.mlp(motion.to(next(self.mlp.parameters()).dtype))
         return embedding
-
-
-def without_frame(clip: Clip, index: int) -> Clip:
-    """The clip without one past keyframe; the motions before and after it become one.
-
-    Raises:
-        IndexError: if `index` is not that of a past keyframe.
-    """
-    num_past = len(clip.frames) - 1
-    if not 0 <= index < num_past:
-        raise IndexError(f"frame {index} is none of the {num_past} past frames of the clip")
-    motions, joined = list(clip.ego_from_previous), list(clip.has_previous)
-    if index > 0:
-        # Float64: a matmul inside autocast would round metres to bfloat16, and float64 is left alone by it.
-        motion = motions[index].double() @ motions[index - 1].double()
-        motions[index] = motion.to(motions[index].dtype)
-        joined[index] = joined[index] & joined[index - 1]
-    frames = (*clip.frames[:index], *clip.frames[index + 1 :])
-    first = max(index - 1, 0)
-    return replace(
-        clip,
-        frames=frames,
-        ego_from_previous=(*motions[:first], *motions[first + 1 :]),
-        has_previous=(*joined[:first], *joined[first + 1 :]),
-    )

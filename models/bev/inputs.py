@@ -4,8 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+"""Of ImageNet, as the published backbones want them."""
+
+
+def normalised(images: UInt8[Tensor, "N 3 h w"] | Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N 3 h w"]:
+    """RGB images as the network wants them, on their own device; those that are no uint8 are so already.
+
+    On the device, because a data loader would need longer for it than for reading, and would send four times as much.
+    """
+    if images.is_floating_point():
+        return images
+    mean, std = (torch.tensor(v, device=images.device)[:, None, None] * 255 for v in (IMAGE_MEAN, IMAGE_STD))
+    return (images.float() - mean) / std
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,13 +28,13 @@ class CameraFrames:
     """One keyframe of each of B clips, C cameras.
 
     Attributes:
-        images: normalised RGB at the model's image size.
+        images: RGB at the model's image size: uint8, or float that `normalised` has been applied to.
         image_from_ego: maps homogeneous ego points (x, y, z, 1) to (u d, v d, d), d the depth in metres, (u, v) a
             pixel of `images`. It already holds the camera's own time and pose.
         valid: False where a camera is missing; its image is then never read.
     """
 
-    images: Float[Tensor, "B C 3 h w"]
+    images: UInt8[Tensor, "B C 3 h w"] | Float[Tensor, "B C 3 h w"]
     image_from_ego: Float[Tensor, "B C 3 4"]
     valid: Bool[Tensor, "B C"]
 
@@ -54,7 +69,3 @@ class Clip:
             ego_from_previous=tuple(map(function, self.ego_from_previous)),
             has_previous=tuple(map(function, self.has_previous)),
         )
-
-    def to(self, device: torch.device) -> "Clip":
-        """The same clips on another device."""
-        return self.map(lambda tensor: tensor.to(device))

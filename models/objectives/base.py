@@ -68,11 +68,14 @@ class Losses:
         parts: the terms, already weighted, by name; what is minimised is their sum. The same names at every step.
         figures: what is only watched, by name, beside the parts in the history; the same names at every step.
         logits: of the head "decoder" for every sample, where they were computed: nobody needs to decode once more.
+        features: the trunk's that the supervised loss goes on from, of the samples' own keyframes; set by
+            `Objective.forward`.
     """
 
     parts: Mapping[str, Float[Tensor, ""]]
     figures: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
     logits: Float[Tensor, "B K X Y"] | None = None
+    features: Float[Tensor, "B D X2 Y2"] | None = None
 
     @property
     def total(self) -> Float[Tensor, ""]:
@@ -84,7 +87,7 @@ class Objective(nn.Module, ABC):
     """Base of every pretraining objective. Its heads, made for a trunk, hold everything that it learns.
 
     A checkpoint keeps the trunk and the heads, parameters and buffers; whatever else an objective holds is what
-    `calibrate` sets. `trainer.learner.Learner` refuses one with parameters of its own.
+    `calibrate` sets, in buffers that are not persistent. `trainer.learner.Learner` refuses one with state of its own.
 
     A head named "decoder" (`models.bev.decoder.SegmentationDecoder`) is what fine-tuning goes on from and what
     evaluation reads; an objective without one leaves the trunk alone to fine-tuning.
@@ -102,11 +105,11 @@ class Objective(nn.Module, ABC):
         """New heads that fit `trunk` (a `models.bev.former.BevFormer`)."""
 
     def choose_views(self, earlier: int, later: int, random: np.random.Generator) -> Sequence[int]:  # noqa: ARG002
-        """Which keyframes' labels or points `prepare` wants, as offsets in time from the sample's own, that one first.
+        """Which keyframes' artifacts `prepare` wants, as offsets in time from the sample's own, that one first.
 
         The scene has `earlier` keyframes before the sample's own and `later` ones after it.
         """
-        return (0,) if {"teacher_labels", "ground_points"} & set(self.needs) else ()
+        return (0,) if self.needs else ()
 
     @abstractmethod
     def prepare(self, clip: ClipArrays, random: np.random.Generator) -> Targets:
@@ -115,14 +118,25 @@ class Objective(nn.Module, ABC):
     def calibrate(self, samples: Sequence[Targets]) -> None:
         """Called once before training with the targets of some samples, the same ones after a resume."""
 
+    def forward(self, trunk: nn.Module, batch: Batch, rows: Bool[Tensor, " B"] | None = None) -> Losses:
+        """Runs the trunk on a batch, and gives `loss` of its features.
+
+        Overridden by objectives whose trunk sees something else than the clip as it is (masked images, two views of
+        it), or that need it more than once. Two rules for those: samples outside `rows` are also supervised, so what
+        is returned as `features` is of their clips as they are; and every parameter of the trunk and the heads gets
+        a gradient at every step, if only of weight 0, as training with several processes needs.
+        """
+        features = trunk(batch.clip)
+        return replace(self.loss(batch, features, rows), features=features[-1])
+
     @abstractmethod
     def loss(
         self, batch: Batch, features: tuple[Float[Tensor, "B D X2 Y2"], ...], rows: Bool[Tensor, " B"] | None = None
     ) -> Losses:
         """Losses of a batch from the trunk's BEV features, oldest first and the sample's own keyframe last.
 
-        History has no gradient. In training, a past keyframe drawn anew at every step is left out where the model's
-        `drop_history_frame` is on and there are several: only the last entry's keyframe is certain.
+        History has no gradient. In training, an older keyframe drawn anew at every step is left out where the model's
+        `drop_history_frame` is on: the last two entries are always consecutive.
 
         `rows` limits the loss to some samples; the mean is still taken over all B of them, so that losses of
         different sample counts can be added.

@@ -1,6 +1,6 @@
 """One sample before it becomes tensors: what a data loader read, as numpy arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,20 +30,27 @@ class ImageLabels:
 
 @dataclass(frozen=True, eq=False)
 class LabelView:
-    """What the teacher says of one keyframe, for a sample whose ground it shows: the sample's own or a neighbour.
+    """What is known of one keyframe, for a sample whose place it shows: the sample's own or a neighbour.
 
     Attributes:
         frame: its row in the dataset index.
-        read: gives the label images, where the objective needs `teacher_labels`. They are as recorded, also where the
-            sample is mirrored.
+        read: gives the label images, where the objective needs `teacher_labels`.
         points: gives the points of its ground, where the objective needs `ground_points`.
-        ground_from_view: maps (x, y, 1) on the ground of that keyframe's ego frame to the sample's (x, y, 1).
+        arrays: gives its row of every array of an artifact that the objective needs, by role and array. Like all that
+            a view gives, they are as recorded, also where the sample is mirrored.
+        ego_from_view: maps (x, y, z, 1) of that keyframe's ego frame to the sample's, mirrored where that is.
     """
 
     frame: int
     read: Callable[[], ImageLabels]
     points: Callable[[], GroundPoints]
-    ground_from_view: Float[Array, "3 3"]
+    arrays: Callable[[str], Mapping[str, Array]]
+    ego_from_view: Float[Array, "4 4"]
+
+    @property
+    def ground_from_view(self) -> Float[Array, "3 3"]:
+        """Maps (x, y, 1) on the ground likewise: there, ego frames differ by a motion in the plane."""
+        return self.ego_from_view[np.ix_([0, 1, 3], [0, 1, 3])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,7 @@ class ClipArrays:
         ego_from_previous: T transforms (4, 4); [t] maps the ego frame of frames[t] into that of frames[t + 1].
         has_previous: T flags; False where frames[t] stands for a frame that does not exist.
         bev_class: BEV label of the current frame, None where it has none.
-        views: what the teacher says that shows the current frame's ground, its own first; empty where nobody asked.
+        views: the keyframes that show the current frame's place, its own first; empty where nobody asked.
     """
 
     frames: tuple[FrameArrays, ...]

@@ -5,7 +5,7 @@ import torch
 from models.objectives.reprojection.config import ReprojectionConfig
 from models.objectives.reprojection.objective import ReprojectionObjective
 from tests.flat_world import GRID, SCHEMA
-from trainer.batches import BatchMaker, Pool, ahead, normalised
+from trainer.batches import BatchMaker, Pool, ahead
 from trainer.settings import AugmentSettings
 
 FRAMES = np.arange(9)
@@ -93,12 +93,3 @@ def test_ahead_keeps_the_order_and_raises_where_the_value_is_due():
     assert [next(values) for _ in range(6)] == [0, 1, 4, 9, 16, 25]
     with pytest.raises(ValueError, match="six"):
         next(values)
-
-
-def test_images_are_normalised_per_channel():
-    images = np.zeros((1, 2, 2, 3), np.uint8)
-    images[..., 0] = 255
-    tensor = normalised([images])
-    assert tensor.shape == (1, 1, 3, 2, 2)
-    assert tensor[0, 0, 0, 0, 0] == pytest.approx((1 - 0.485) / 0.229)
-    assert tensor[0, 0, 2, 0, 0] == pytest.approx(-0.406 / 0.225)

@@ -1,11 +1,13 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from models.objectives.base import Losses
-from tests.flat_world import SCHEMA
+from models.objectives.base import Losses, Objective
+from models.objectives.reprojection.config import ReprojectionConfig
+from tests.flat_world import GRID, SCHEMA
 from trainer.learner import Learner, SupervisedLoss
 from trainer.settings import SupervisedSettings
 
@@ -18,17 +20,32 @@ class Counting(nn.Conv2d):
         return super().forward(features)
 
 
-class Decoding(nn.Module):
+class Decoding(Objective):
     """An objective that decodes every sample, and says so where `tells`."""
 
     def __init__(self, tells):
-        super().__init__()
+        super().__init__(ReprojectionConfig(), SCHEMA, GRID)
         self.tells = tells
+
+    def build_heads(self, trunk):
+        raise NotImplementedError
+
+    def prepare(self, clip, random):
+        raise NotImplementedError
 
     def loss(self, _, features, rows=None):
         logits = self.heads["decoder"](features[-1])
         term = (logits.square().mean(dim=(1, 2, 3)) * rows).mean()
         return Losses({"own": term}, {"watched": term.detach() + 1}, logits if self.tells else None)
+
+
+class Masking(Decoding):
+    """An objective of its own forward pass: the trunk sees nothing of the samples that it is about."""
+
+    def forward(self, trunk, batch, rows=None):
+        (masked,) = trunk(batch.clip * ~rows[:, None, None, None])
+        losses = self.loss(batch, (masked,), rows)
+        return replace(losses, features=masked)
 
 
 def learner(tells, objective=None):
@@ -64,6 +81,27 @@ def test_what_is_only_watched_is_not_minimised():
     losses = learner(tells=True)(batch())
     assert set(losses.figures) == {"watched"}
     torch.testing.assert_close(losses.total, sum(losses.parts.values()))
+
+
+def test_an_objective_with_a_forward_pass_of_its_own_decides_what_the_trunk_sees_and_supervision_goes_on_from_it():
+    plain, masking = learner(tells=False), learner(tells=False, objective=Masking(tells=False))
+    expected, found = plain(batch()), masking(batch())
+    for name in ("supervised", "dice"):
+        assert torch.equal(found.parts[name], expected.parts[name]), "the labelled sample was not masked"
+    assert not torch.equal(found.parts["own"], expected.parts["own"])
+    found.total.backward()
+    assert masking.trunk.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_an_objective_s_buffers_are_not_persistent(persistent):
+    objective = Decoding(tells=True)
+    objective.register_buffer("centre", torch.zeros(4), persistent=persistent)
+    if persistent:
+        with pytest.raises(TypeError, match=r"Decoding\.centre would be lost on resume"):
+            learner(tells=True, objective=objective)
+    else:
+        learner(tells=True, objective=objective)
 
 
 def test_an_objective_that_learns_beside_its_heads_is_refused():

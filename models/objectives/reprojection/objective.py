@@ -70,8 +70,8 @@ class ReprojectionObjective(Objective):
             with torch.no_grad():
                 previous = self.heads["decoder"](features[-2])
             clip = batch.clip
-            usable = batch.targets["previous_seen"] & (clip.has_previous[-1] & counted)[:, None, None]
-            term = temporal_loss(logits, previous, clip.ego_from_previous[-1], usable, self.grid, self.config.temporal)
+            seen = batch.targets["previous_seen"] & (clip.has_previous[-1] & counted)[:, None, None]
+            term = temporal_loss(logits, previous, clip.ego_from_previous[-1], seen, self.grid, self.config.temporal)
             parts["temporal"] = self.config.temporal.weight * term.mean()
         return Losses(parts, logits=logits)
 

@@ -14,20 +14,23 @@ def temporal_loss(
     logits: Float[Tensor, "B K X Y"],
     previous_logits: Float[Tensor, "B K X Y"],
     ego_from_previous: Float[Tensor, "B 4 4"],
-    usable: Bool[Tensor, "B X Y"],
+    previous_seen: Bool[Tensor, "B X Y"],
     grid: BevGrid,
     config: TemporalConfig,
 ) -> Float[Tensor, " B"]:
     """Per sample, the mean over its trusted cells of KL(previous prediction, warped to now || prediction now).
 
-    The previous prediction is a fixed target. A cell is trusted where it is `usable`, its place was on the previous
-    grid, and `trusted_cells` holds. Samples without a trusted cell give 0.
+    The previous prediction is a fixed target. A cell is trusted where its place was on the previous grid and seen
+    then (`previous_seen` lies on that grid, and is warped like the prediction), and `trusted_cells` holds. Samples
+    without a trusted cell give 0.
     """
     with torch.no_grad():
         previous = torch.softmax(previous_logits.float(), dim=1)
-        target, inside = warp_bev(previous, ego_from_previous, grid)
+        both = torch.cat([previous, previous_seen[:, None].to(previous)], dim=1)
+        warped, inside = warp_bev(both, ego_from_previous, grid)
+        target, seen = warped[:, :-1], warped[:, -1] > 0.5
         target = target / target.sum(dim=1, keepdim=True).clamp_min(1e-6)
-        trusted = usable & inside.reshape(usable.shape) & trusted_cells(target, config)
+        trusted = seen & inside & trusted_cells(target, config)
     divergence = F.kl_div(F.log_softmax(logits.float(), dim=1), target, reduction="none").sum(dim=1)
     weight = trusted.to(divergence)
     return (divergence * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2)).clamp_min(1)

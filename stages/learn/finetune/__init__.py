@@ -96,7 +96,7 @@ class FinetuneSettings(Settings):
 
 STAGE = Stage(
     name="finetune",
-    version=6,
+    version=7,
     settings=FinetuneSettings,
     inputs=("index", "geometry", "bev_labels", "pretrain?"),
     entry="stages.learn.finetune.run:run",

@@ -74,6 +74,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
         seed=settings.seed,
         rank=process.rank,
         world_size=process.world_size,
+        drop_history_frame=model.drop_history_frame,
     )
     if objective is not None:
         objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))

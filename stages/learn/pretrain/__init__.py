@@ -44,7 +44,7 @@ class PretrainSettings(Settings):
 
 STAGE = Stage(
     name="pretrain",
-    version=5,
+    version=6,
     settings=PretrainSettings,
     inputs=("index", "geometry"),
     entry="stages.learn.pretrain.run:run",

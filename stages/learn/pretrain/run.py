@@ -93,6 +93,7 @@ def assemble(settings: PretrainSettings, job: Job, process: Process) -> tuple[Le
         seed=settings.seed,
         rank=process.rank,
         world_size=process.world_size,
+        drop_history_frame=model.drop_history_frame,
     )
     objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
     return learner, maker

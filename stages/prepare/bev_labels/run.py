@@ -12,7 +12,7 @@ from cache.arrays import ArraySpec, chunk_files, create_arrays
 from scene.errors import InputError
 from scene.frames import FrameIndex, frame_shards
 from scene.grid import BevGrid
-from scene.labels import MapLayer
+from scene.labels import NEVER_RASTERISED, MapLayer
 from scene.transform import Matrix, yaw_of
 from stages.prepare.bev_labels import BevLabelsSettings
 from stages.prepare.bev_labels.expansion import MapExpansion
@@ -22,7 +22,6 @@ from stages.stage import StageRun
 
 LABELS_FILE = "bev.zarr"
 FRAMES_PER_SHARD = 64
-NEVER_WRITTEN = 0xFFFF
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
@@ -105,7 +104,7 @@ def array_spec(num_frames: int, grid: BevGrid) -> ArraySpec:
         (1, num_x, num_y),
         (FRAMES_PER_SHARD, num_x, num_y),
         ("frame", "x", "y"),
-        NEVER_WRITTEN,
+        NEVER_RASTERISED,
         attributes={"bits": [layer.name.lower() for layer in MapLayer], "grid": grid.canonical()},
     )
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from models.bev.former import BevFormer
-from models.bev.history import without_frame
-from models.bev.inputs import CameraFrames, Clip
+from models.bev.inputs import CameraFrames, Clip, normalised
 from scene.grid import BevGrid
 
 
@@ -163,7 +162,7 @@ def test_only_the_current_frame_has_a_gradient_and_it_reaches_everything(
 
 def test_same_seed_same_bits(make_trunk: Any, make_clip: Any) -> None:
     def step() -> list[torch.Tensor]:
-        trunk = make_trunk(seed=5, dropout=0.2, drop_history_frame=True).train()
+        trunk = make_trunk(seed=5, dropout=0.2).train()
         torch.manual_seed(1)
         features = trunk(make_clip(history=3))[-1]
         features.square().sum().backward()
@@ -172,45 +171,37 @@ def test_same_seed_same_bits(make_trunk: Any, make_clip: Any) -> None:
     assert all(torch.equal(a, b) for a, b in zip(step(), step(), strict=True))
 
 
-def test_dropped_frame_changes_the_choice_with_the_seed_and_keeps_the_newest_pair(
-    make_trunk: Any, make_clip: Any
-) -> None:
-    clip = make_clip(history=3)
-    trunk = make_trunk(drop_history_frame=True)
-    assert len(run(trunk, clip)) == 4
-    candidates = [run(trunk, without_frame(clip, i)) for i in range(2)]
-    trunk.train()
-    seen = set()
-    for seed in range(8):
-        torch.manual_seed(seed)
-        features = run(trunk, clip)
-        assert len(features) == 3
-        seen.add(next(i for i, c in enumerate(candidates) if torch.equal(c[-1], features[-1])))
-    assert seen == {0, 1}
-
-
-def test_motions_around_a_dropped_frame_become_one(make_clip: Any) -> None:
-    clip = make_clip(history=3)
-    clip = replace(clip, has_previous=(torch.tensor([True, False]), torch.tensor([True, True]), clip.has_previous[2]))
-    shorter = without_frame(clip, 1)
-    assert shorter.frames == (clip.frames[0], clip.frames[2], clip.frames[3])
-    torch.testing.assert_close(shorter.ego_from_previous[0], clip.ego_from_previous[1] @ clip.ego_from_previous[0])
-    assert torch.equal(shorter.ego_from_previous[1], clip.ego_from_previous[2])
-    assert shorter.has_previous[0].tolist() == [True, False]
-    oldest = without_frame(clip, 0)
-    assert oldest.frames == clip.frames[1:]
-    assert oldest.ego_from_previous == clip.ego_from_previous[1:]
-    newest = without_frame(clip, 2)
-    torch.testing.assert_close(newest.ego_from_previous[1], clip.ego_from_previous[2] @ clip.ego_from_previous[1])
-    with pytest.raises(IndexError):
-        without_frame(clip, 3)
-
-
 def test_images_that_no_stride_divides_are_padded(make_trunk: Any, make_frames: Any) -> None:
     frames = make_frames(batch=1, num_cameras=3, seed=0, hw_px=(30, 61))
     trunk = make_trunk(image_hw_px=[30, 61])
     assert run(trunk, Clip((frames,), (), ()))[0].isfinite().all()
     assert trunk.backbone(torch.nn.functional.pad(frames.images[0], (0, 3, 0, 2)))[-1].shape[-2:] == (4, 8)
+
+
+def test_levels_beyond_the_backbone_s_cover_the_padded_image_exactly(make_trunk: Any, make_frames: Any) -> None:
+    trunk = make_trunk(image_hw_px=[30, 61], num_levels=4)
+    frames = make_frames(batch=1, num_cameras=3, seed=0, hw_px=(30, 61))
+    height_px, width_px = trunk._padded_hw_px(frames)
+    levels = trunk._image_features(frames, (height_px, width_px))
+    strides = {(height_px / level.shape[-2], width_px / level.shape[-1]) for level in levels}
+    assert len(strides) == len(levels) == 4
+    assert all(along_height == along_width for along_height, along_width in strides)
+
+
+def test_the_trunk_normalises_images_of_bytes_per_channel(make_trunk: Any, make_clip: Any) -> None:
+    images = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    images[:, 0] = 255
+    seen = normalised(images)
+    assert float(seen[0, 0, 0, 0]) == pytest.approx((1 - 0.485) / 0.229)
+    assert float(seen[0, 2, 0, 0]) == pytest.approx(-0.406 / 0.225)
+    assert normalised(seen) is seen
+    clip = make_clip(history=1)
+    recorded = [replace(f, images=torch.randint(256, f.images.shape, dtype=torch.uint8)) for f in clip.frames]
+    ready = [replace(f, images=normalised(f.images.flatten(0, 1)).view(f.images.shape)) for f in recorded]
+    trunk = make_trunk()
+    expected = run(trunk, replace(clip, frames=tuple(ready)))
+    for found, wanted in zip(run(trunk, replace(clip, frames=tuple(recorded))), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 def test_state_dict_holds_weights_only(make_trunk: Any, make_clip: Any) -> None:
