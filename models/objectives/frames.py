@@ -50,7 +50,8 @@ class LabelView:
     @property
     def ground_from_view(self) -> Float[Array, "3 3"]:
         """Maps (x, y, 1) on the ground likewise: there, ego frames differ by a motion in the plane."""
-        return self.ego_from_view[np.ix_([0, 1, 3], [0, 1, 3])]
+        planar: Float[Array, "3 3"] = self.ego_from_view[np.ix_([0, 1, 3], [0, 1, 3])]
+        return planar
 
 
 @dataclass(frozen=True, eq=False)
