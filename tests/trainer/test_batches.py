@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from models.objectives.reprojection.config import ReprojectionConfig
 from models.objectives.reprojection.objective import ReprojectionObjective
-from tests.flat_world import GRID, SCHEMA
+from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
 from trainer.batches import BatchMaker, Pool, ahead
+from trainer.reader import FrameReader
 from trainer.settings import AugmentSettings
 
 FRAMES = np.arange(9)
@@ -73,6 +76,20 @@ def test_processes_together_make_the_batch_of_one(reader):
             part.targets["points_m"][part.labelled.logical_not()],
             whole.targets["points_m"][rank::2][part.labelled.logical_not()],
         )
+
+
+def test_every_clip_of_a_step_lacks_the_same_older_keyframe_and_never_the_newest_one(sources):
+    reader = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=3)
+    dropping = [replace(maker(reader), drop_history_frame=True, rank=rank, world_size=2) for rank in (0, 1)]
+    left_out = [{process._left_out(step) for process in dropping} for step in range(20)]
+    assert all(len(alike) == 1 for alike in left_out)
+    assert set.union(*left_out) == {0, 1}
+    for step in range(3):
+        batch, whole = dropping[0].batch(step), replace(dropping[0], drop_history_frame=False).batch(step)
+        assert (len(batch.clip.frames), len(whole.clip.frames)) == (3, 4)
+        for a, b in zip(batch.clip.frames[-2:], whole.clip.frames[-2:], strict=True):
+            assert torch.equal(a.images, b.images)
+    assert maker(FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=1))._left_out(0) is None
 
 
 def test_calibration_samples_are_the_same_every_time_and_cover_the_pool(reader):

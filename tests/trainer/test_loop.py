@@ -2,14 +2,18 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
+from models.objectives.base import Losses
 from scene.errors import InputError
 from tests.trainer import tiny
 from trainer.distributed import run_job
-from trainer.loop import seed_step
+from trainer.loop import Training, seed_step
+from trainer.process import Process
 
 OUTPUTS = ("model.safetensors", "model.json", "history.jsonl")
 
@@ -78,6 +82,28 @@ def test_divergence_is_an_error(dataset, tmp_path):
     with pytest.raises(InputError, match=r"not finite at step .*: lower the learning rate"):
         run_job(tiny.job(dataset, tmp_path, settings))
     assert not (tmp_path / "model.safetensors").exists()
+
+
+class Spike(nn.Module):
+    """A finite loss whose gradient is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.place = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch):  # noqa: ARG002
+        return Losses({"root": (self.place - 1).square().sqrt().sum()})
+
+
+def test_a_gradient_that_is_no_number_spoils_no_weights(tmp_path):
+    batch = SimpleNamespace(part=lambda *_: SimpleNamespace(to=lambda _: None))
+    learner, process = Spike(), Process(torch.device("cpu"), checkpoint_seconds=0.0, progress=False)
+    batches = lambda step: (batch for _ in range(step, 3))  # noqa: E731
+    training = Training(learner, batches, tiny.optimiser(steps=3), 0, tmp_path / "checkpoint.pt", process)
+    with pytest.raises(InputError, match="the gradient is not finite at step 1: lower the learning rate"):
+        training.run()
+    assert learner.place == 1
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_random_state_of_a_step_does_not_depend_on_the_steps_before():

@@ -55,6 +55,23 @@ def test_every_direction_of_muons_update_counts_about_alike_and_it_is_as_large_a
     assert plain[name].abs().mean() == pytest.approx(1e-3, rel=0.01), "but not of its first"
 
 
+@pytest.mark.parametrize("muon_factor", [0.0, 1.0])
+def test_weights_of_layers_decay_and_nothing_else_does(muon_factor):
+    network = learner()
+    optimiser = Optimiser(network, tiny.optimiser(learning_rate=0.1, warmup_steps=0, muon_factor=muon_factor))
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    weights = {id(layer.weight) for layer in layers}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    optimiser.step(0)
+    decayed = {name for name, p in network.named_parameters() if not torch.equal(p, torch.ones_like(p))}
+    assert decayed == {name for name, p in network.named_parameters() if id(p) in weights}
+    assert {"trunk.encoder.queries", "trunk.encoder.row", "trunk.level_embedding"}.isdisjoint(decayed)
+    assert "trunk.motion_embedding.mlp.0.weight" in decayed
+
+
 def test_the_factors_scale_the_learning_rate():
     one, four = moved(1.0, learning_rate=1e-3), moved(4.0, learning_rate=1e-3)
     torch.testing.assert_close(4 * one["heads.decoder.context.0.weight"], four["heads.decoder.context.0.weight"])

@@ -8,7 +8,7 @@ from scene.errors import InputError
 from scene.transform import inverse
 from tests import flat_world
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
-from trainer.labels import LabelReader
+from trainer.labels import LabelReader, Sources
 from trainer.reader import FrameReader
 
 
@@ -68,6 +68,56 @@ def test_first_frame_of_a_scene_has_no_past(sources):
     assert second.has_previous == (False, True)
     np.testing.assert_array_equal(second.ego_from_previous[0], np.eye(4))
     np.testing.assert_array_equal(second.frames[0].images, second.frames[1].images)
+
+
+def test_a_keyframe_that_is_left_out_is_not_read_and_the_motions_around_it_become_one(sources):
+    reader = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=3)
+    poses = reader.index.global_from_ego
+    whole, shorter, oldest = reader.clip(5), reader.clip(5, left_out=1), reader.clip(5, left_out=0)
+    assert [len(clip.frames) for clip in (whole, shorter, oldest)] == [4, 3, 3]
+    assert whole.has_previous == (False, True, True)
+    assert shorter.has_previous == (False, True), "the joined motion begins before the scene"
+    assert oldest.has_previous == (True, True)
+    for left, clip in ((1, shorter), (0, oldest)):
+        kept = [f for i, f in enumerate(whole.frames) if i != left]
+        for a, b in zip(clip.frames, kept, strict=True):
+            np.testing.assert_array_equal(a.images, b.images)
+    np.testing.assert_allclose(oldest.ego_from_previous[0], inverse(poses[4]) @ poses[3], atol=1e-9)
+    joined = FrameReader(sources, IMAGE_HW_PX, GRID, SCHEMA, history=2).clip(5, left_out=1)
+    np.testing.assert_allclose(joined.ego_from_previous[0], inverse(poses[5]) @ poses[3], atol=1e-9)
+    assert joined.has_previous == (True,)
+
+
+def test_an_objective_reads_artifacts_that_only_it_knows(sources, tmp_path):
+    specs = [
+        ArraySpec("depth", (12, 5), "f4", (1, 5), None, ("frame", "ray"), 0),
+        ArraySpec("weight", (12,), "f4", (12,), None, ("frame",), 0),
+    ]
+    group = create_arrays(tmp_path / "rays.zarr", specs)
+    for row in range(12):
+        group["depth"][row] = row + np.arange(5)
+    group["weight"][:] = np.arange(12)
+    folders = {"index": sources.index, "geometry": sources.geometry, "lidar_rays": tmp_path}
+    reader = FrameReader(Sources.of(folders, sources.data_root), IMAGE_HW_PX, GRID, SCHEMA, history=0)
+    own, later = reader.clip(4, views=(0, 1)).views
+    np.testing.assert_array_equal(later.arrays("lidar_rays")["depth"], 5 + np.arange(5))
+    assert own.arrays("lidar_rays")["weight"] == 4
+    poses = reader.index.global_from_ego
+    place = later.ego_from_view @ [3.0, -2.0, 1.5, 1.0]
+    np.testing.assert_allclose(poses[4] @ place, poses[5] @ [3.0, -2.0, 1.5, 1.0], atol=1e-9)
+    with pytest.raises(ValueError, match=r"without ground_points: name it in the objective's `needs`"):
+        own.arrays("ground_points")
+    create_arrays(tmp_path / "more.zarr", specs[1:])
+    with pytest.raises(InputError, match="2 Zarr groups and not one"):
+        FrameReader(Sources.of(folders, sources.data_root), IMAGE_HW_PX, GRID, SCHEMA, 0).labels.arrays(0, "lidar_rays")
+
+
+def test_bev_labels_that_were_never_written_are_missed(sources, reader, tmp_path):
+    spec = ArraySpec("layers", (12, *GRID.shape), "u2", (1, *GRID.shape), None, ("frame", "x", "y"), 0xFFFF)
+    create_arrays(tmp_path / "bev.zarr", [spec])
+    empty = LabelReader(replace(sources, bev_labels=tmp_path), reader.index, GRID, SCHEMA)
+    with pytest.raises(InputError, match="BEV label of frame 3 was never written"):
+        empty.bev_class(3)
 
 
 def test_missing_camera_is_black_and_ignored(sources, reader):

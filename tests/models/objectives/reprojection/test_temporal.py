@@ -58,3 +58,15 @@ def test_trust_needs_confidence_and_distance_from_other_classes():
     assert not trusted[4:7, 4:7].any()
     assert trusted[3, 3]
     assert trusted_cells(probability, TemporalConfig(edge_cells=0, min_confidence=0.6))[0].sum() == 63
+
+
+def test_what_was_seen_is_asked_where_the_place_was_then_and_not_where_it_is_now():
+    before, now = flat_world.pose(0, 0, 0.0), flat_world.pose(5.0, 0.0, 0.0)
+    motion = torch.from_numpy(np.linalg.inv(now) @ before)[None].float()
+    previous, current = logits_of(before), torch.randn(1, 3, *GRID.shape, requires_grad=True)
+    x, y = (int(i) for i in GRID.cell_from_ego(np.array([3.0, 0.25])).round())
+    seen = torch.zeros(1, *GRID.shape, dtype=torch.bool)
+    seen[0, x, y] = True
+    temporal_loss(current, previous, motion, seen, GRID, EVERYWHERE).sum().backward()
+    counted = current.grad[0].abs().sum(0).nonzero().tolist()
+    assert counted == [[x - round(5.0 / GRID.resolution_m), y]], "five metres further back in the ego frame of now"
