@@ -74,7 +74,7 @@ backbone: CONFIG = backbone
 backbone: $(READY)  ## train the embedded backbone by its recipe
 	@$(RUN)
 plan: $(READY)  ## what a run would do, and why
-	@$(BIN)/bevprior plan $(CONFIG) $(if $(DATA),--set data.root=$(abspath $(DATA))) $(foreach s,$(SET),--set $(s))
+	@$(BIN)/bevprior plan $(CONFIG) $(if $(DATA),--set data.root=$(abspath $(DATA))) $(foreach s,$(SET),--set $(s)) $(ARGS)
 
 serve: $(READY)  ## Prefect server, worker and deployments on this machine (loopback only)
 	@scripts/serve.sh

@@ -17,7 +17,7 @@ def partial_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
 
 
-def write_atomically(file: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomically(file: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Puts `data` at `file` by a rename; with `durable`, it is on the disk when this returns."""
     partial = partial_of(file)
     try:

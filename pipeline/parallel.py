@@ -26,6 +26,7 @@ from scene.errors import InputError
 from stages.interrupts import interrupts_held
 from stages.orphans import end_with_parent
 from stages.stage import Runtime
+from trainer.settings import JOB_SLOT
 
 GRACE_S = 15.0
 """How long a step that is told to end may take to end the processes that it started."""
@@ -121,12 +122,12 @@ def _interrupt(*_: object) -> None:
 
 
 def _start_worker(slots: Any, bars: Any) -> None:
-    """Gives the worker's progress bars a line of their own, and ends the worker with the process that started it."""
+    """Gives the worker a line for its progress bars and a GPU, and ends it with the process that started it."""
     from tqdm import tqdm
 
     signal.signal(signal.SIGINT, _interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    os.environ["TQDM_POSITION"] = str(slots.get())
+    os.environ["TQDM_POSITION"] = os.environ[JOB_SLOT] = str(slots.get())
     tqdm.set_lock(bars)
     end_with_parent(before=_end_step)
 

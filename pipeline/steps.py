@@ -14,6 +14,7 @@ from scene.settings import Settings
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
 from stages.learn.report import Arm
+from stages.prepare.index import IndexSettings
 from trainer.settings import check_split
 
 REPEATED = ("evaluate", "report")
@@ -40,6 +41,7 @@ def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = 
     order = list(STAGES)  # stage by stage: what is alike runs together
     plan = Plan(tuple(sorted(draft.steps.values(), key=lambda step: order.index(step.stage.name)))).until(goal)
     _check_batches(plan, experiment.runtime.num_processes)
+    _check_splits(plan, layers)
     return plan
 
 
@@ -51,12 +53,29 @@ def _check_batches(plan: Plan, num_processes: int) -> None:
             check_split(settings.batch_parts, num_processes, settings.optimiser.gradient_accumulation)
 
 
+def _check_splits(plan: Plan, layers: Layers) -> None:
+    """Raises InputError for a stage that asks for a split that the index will not have: not after all trainings."""
+    for index in (step.settings for step in plan if isinstance(step.settings, IndexSettings)):
+        for step in plan:
+            split = getattr(step.settings, "split", None)
+            if isinstance(split, str) and step.settings is not index and split not in index.names_of_splits:
+                where = f"{layers.source_of((step.stage.name, 'split'))}, {step.stage.name}.split"
+                known = ", ".join(index.names_of_splits)
+                fix = f"choose one of {known}, or list its scenes in index.split"
+                raise InputError(f"no scene will be in the split {split!r}", where=where, fix=fix)
+
+
 def _plan_learning(draft: "_Draft", goal: str) -> None:
     experiment = draft.experiment
     if not experiment.arms:
         raise InputError(
             "the experiment has no arms to train", where=draft.layers.source_of(("arms",)), fix="add `arms`"
         )
+    if goal == "report":
+        names, showcase = [arm.name for arm in experiment.arms], draft.section("report").get("showcase")
+        if showcase is not None and showcase not in names:
+            where = f"{draft.layers.source_of(('report', 'showcase'))}, report.showcase"
+            raise InputError(f"there is no arm {showcase!r}", where=where, fix=f"choose one of {', '.join(names)}")
     evaluations = {
         f"evaluate:{arm.name}:{seed}": _plan_arm(draft, arm, seed)
         for arm in experiment.arms

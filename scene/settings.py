@@ -13,8 +13,8 @@ FOR_KEY = {"for": "key"}
 class Settings(BaseModel):
     """Immutable settings. An unknown key or a wrong type is an error, never a guess.
 
-    Settings that decide a result are part of the cache key; anything that only decides how fast or where the
-    result is computed (paths, workers, batch size of an inference) belongs to `stages.stage.Runtime` instead.
+    Settings that decide a result are part of the cache key. What only decides how fast or where it is computed belongs
+    to `stages.stage.Runtime`, or is left out by `canonical` (places of weights, batch sizes of an inference).
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())

@@ -18,14 +18,16 @@ from scene.settings import Settings
 
 
 class Runtime(Settings):
-    """How fast and where, never what: nothing here may change a result, and nothing here is in a cache key.
+    """How fast and where, never what: nothing here may change a result beyond rounding, or is in a cache key.
 
     Attributes:
         device: "auto" takes CUDA where there is one.
         num_workers: worker processes of data preparation (0 = as many as cores).
         num_jobs: steps of a plan that run at the same time, each in a process of its own (0 = as many as cores). Only
-            the inline engine runs several: with Prefect, concurrency is a matter of its workers.
-        num_processes: training processes (torchrun); 1 trains in this process. (The batch is split over them.)
+            the inline engine runs several: with Prefect, concurrency is a matter of its workers. Trainings that run
+            side by side take one GPU after the other.
+        num_processes: training processes (torchrun), one GPU each; 1 trains in this process. (The batch is split over
+            them.)
         scheduler_address: a Dask scheduler to use; None starts a local cluster.
         checkpoint_seconds: at most this much training is lost to a kill.
         num_readers: threads that read a training process's batches ahead; more where a GPU waits for images.

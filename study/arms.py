@@ -66,7 +66,8 @@ def shown_runs(study: Study, chosen: dict[tuple[str, Kind], Changes]) -> list[Ru
             )
         for ablation in study.ablations_of(setting):
             changes = combined(pretrained, study.ablations[ablation])
-            fraction = 0.5 if "finetune" in study.ablations[ablation] else 0.0
+            without_labels = 0.0 in setting.fractions["pretrained"] and "finetune" not in study.ablations[ablation]
+            fraction = 0.0 if without_labels else 0.5
             runs.append(_run(name, setting, "pretrained", fraction, "ablation", ablation, changes))
     return runs
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scipy.stats import t as student_t
+
 from study.rows import Row
 from study.settings import Study
 
@@ -17,6 +19,8 @@ class Claim:
         name, title: what is claimed.
         value, spread: mean over the seeds and sample standard deviation of the paired figures; percentage points for
             differences, plain ratios otherwise. None where the study has no such rows.
+        interval: the paired figures' mean lies in it with 95 % confidence (Student's t, so wide for few seeds); None
+            for fewer than two.
         per_seed: the paired figures.
         goal, at_most: what is wanted, and whether less is better.
     """
@@ -27,6 +31,7 @@ class Claim:
     world_seed: int
     value: float | None
     spread: float | None
+    interval: tuple[float, float] | None
     per_seed: tuple[float, ...]
     goal: float
     at_most: bool = False
@@ -69,7 +74,9 @@ def _claims(study: Study, setting: str, world_seed: int, rows: Sequence[Row]) ->
     def claim(name: str, title: str, figures: list[float], goal: float, at_most: bool = False) -> Claim:
         value = statistics.fmean(figures) if figures else None
         spread = statistics.stdev(figures) if len(figures) > 1 else None
-        return Claim(name, title, setting, world_seed, value, spread, tuple(figures), goal, at_most)
+        return Claim(
+            name, title, setting, world_seed, value, spread, interval95(figures), tuple(figures), goal, at_most
+        )
 
     claims = []
     if setting in goals.gain_pp:
@@ -90,6 +97,14 @@ def _claims(study: Study, setting: str, world_seed: int, rows: Sequence[Row]) ->
         title = f"Pretrained + {100 * goals.few[setting]:g} % of the labels, over from scratch with 100 % (pp mIoU)"
         claims.append(claim("few_labels", title, gains, 0.0))
     return claims
+
+
+def interval95(figures: Sequence[float]) -> tuple[float, float] | None:
+    """Between which values the mean lies with 95 % confidence, if the figures are drawn from a normal distribution."""
+    if len(figures) < 2:
+        return None
+    half = float(student_t.ppf(0.975, len(figures) - 1)) * statistics.stdev(figures) / len(figures) ** 0.5
+    return statistics.fmean(figures) - half, statistics.fmean(figures) + half
 
 
 def _by_seed(rows: Sequence[Row], arm: str, fraction: float) -> dict[int, Row]:

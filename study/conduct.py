@@ -54,7 +54,8 @@ def conduct(study: Study, store: Store, console: Console, reports: Path) -> list
         runs = shown_runs(study, changes_of(study, names))
         rows, outcomes = _rows(study, runs, study.seeds, world_seed, store, console)
         shown += rows
-        claims.append(_ground_claim(study, world_seed, outcomes))
+        if study.goals.ground_ratio is not None:
+            claims.append(_ground_claim(study.goals.ground_ratio, world_seed, outcomes))
     claims += claims_of(study, shown)
     chosen = {f"{setting}, {kind}": name for (setting, kind), name in names.items()}
     _write(study, [*tried, *shown], claims, chosen, reports / study.name)
@@ -77,7 +78,7 @@ def _rows(
     return rows_of(runs, outcomes, world_seed), outcomes
 
 
-def _ground_claim(study: Study, world_seed: int, outcomes: Sequence[Outcome]) -> Claim:
+def _ground_claim(goal: float, world_seed: int, outcomes: Sequence[Outcome]) -> Claim:
     """How much of what exact labels could give on the true ground the ground found leaves."""
     made = {outcome.step.name: outcome for outcome in outcomes}
     labels = made["teacher_labels"].step.settings
@@ -93,7 +94,7 @@ def _ground_claim(study: Study, world_seed: int, outcomes: Sequence[Outcome]) ->
         f"{100 * found['found']:.1f} on that found in the LiDAR, {100 * found['flat']:.1f} on z = 0; found over true"
     )
     ratio = found["found"] / found["true"]
-    return Claim("ground", title, NOWHERE, world_seed, ratio, None, (ratio,), study.goals.ground_ratio)
+    return Claim("ground", title, NOWHERE, world_seed, ratio, None, None, (ratio,), goal)
 
 
 def _write(study: Study, rows: list[Row], claims: list[Claim], chosen: dict[str, str], folder: Path) -> None:

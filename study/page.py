@@ -34,11 +34,13 @@ def write_page(
         study=study,
         claims=claims,
         verdicts=[verdict(claim) for claim in claims],
-        missed=[claim for claim in claims if claim.met is not True],
+        measured=[claim for claim in claims if claim.met is not None],
+        missed=[claim for claim in claims if claim.met is False],
         chosen=chosen,
         curves=curve_table(study, rows),
         tuning=tuning_table(study, rows),
         ablations=ablation_table(rows),
+        seconds="CPU s" if study.clock == "cpu_s" else "s",
         plots=[(plot.stem, base64.b64encode(plot.read_bytes()).decode()) for plot in plots],
     )
     file.write_text(page, encoding="utf-8")
@@ -51,6 +53,8 @@ def verdict(claim: Claim) -> str:
     wanted = f"{'at most' if claim.at_most else 'at least'} {figure(claim.goal)}"
     reached = "reached" if claim.met else f"missed by {figure(-(claim.distance or 0.0))}"
     spread = "" if claim.spread is None else f" ± {figure(claim.spread)}"
+    if claim.interval is not None:
+        spread += f" (95 %: {figure(claim.interval[0])} to {figure(claim.interval[1])})"
     return f"{claim.title}: {figure(claim.value)}{spread}; wanted {wanted}: {reached}."
 
 

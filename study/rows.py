@@ -10,8 +10,6 @@ from pipeline.execute import Outcome
 from study.arms import Run
 from study.settings import Clock, Kind
 
-TRAININGS = ("pretrain", "finetune")
-
 
 @dataclass(frozen=True)
 class Row:

@@ -1,15 +1,15 @@
 """What a study file may say."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat
 
 from pipeline.config import load_experiment
+from pipeline.faults import parse_settings
 from pipeline.layers import find_config, read_layers
-from pipeline.places import CONFIGS
+from pipeline.places import shown
 from scene.errors import InputError
-from scene.settings import Settings, ValidationError
+from scene.settings import Settings
 from stages.learn.evaluate import EvaluateSettings
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
@@ -48,14 +48,15 @@ class Goals(Settings):
         time_ratio: total time of that arm over the baseline's.
         unlabelled_ratio: mIoU without any label over from scratch with all, by setting.
         few: the label fraction that should be no worse than all labels from scratch, by setting.
-        ground_ratio: reprojection ceiling on the ground found over that on the true ground.
+        ground_ratio: reprojection ceiling on the ground found over that on the true ground; None where the objective
+            has nothing to do with the ground.
     """
 
     gain_pp: dict[str, float]
     time_ratio: PositiveFloat
     unlabelled_ratio: dict[str, float]
     few: dict[str, Fraction]
-    ground_ratio: PositiveFloat
+    ground_ratio: PositiveFloat | None = None
 
 
 class Study(Settings):
@@ -72,7 +73,8 @@ class Study(Settings):
         tuning_split: the towns that choose; never those that are shown.
         clock: what counts as time: processor seconds where trainings share a machine, wall-clock seconds on a GPU
             (with one training at a time: runtime.num_jobs=1).
-        settings, ablations, goals: see there. An ablation is a change of the pretrained arm without labels.
+        settings, ablations, goals: see there. An ablation is a change of the pretrained arm: without labels, or with
+            half of them where it changes the fine-tuning or the setting does not show pretraining alone.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -132,18 +134,10 @@ def load_study(config: str) -> Study:
         InputError: naming the first fault.
     """
     file = find_config(config, "studies")
-    try:
-        study = Study.parse(read_layers(file).merged())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{first['msg']}", where=f"{_shown(file)}, {place}", fix="see study/settings.py") from error
+    layers = read_layers(file)
+    study = parse_settings(Study, layers.merged(), layers)
     for name, setting in study.settings.items():
         if unknown := sorted(set(study.ablations_of(setting)) - set(study.ablations)):
-            raise InputError(f"no ablation {unknown[0]!r}", where=f"{_shown(file)}, settings.{name}.ablations")
-    study.check_choice(_shown(file))
+            raise InputError(f"no ablation {unknown[0]!r}", where=f"{shown(file)}, settings.{name}.ablations")
+    study.check_choice(shown(file))
     return study
-
-
-def _shown(file: Path) -> str:
-    return str(file.relative_to(CONFIGS.parent)) if file.is_relative_to(CONFIGS.parent) else str(file)

@@ -4,13 +4,13 @@ import statistics
 from collections.abc import Sequence
 
 from study.rows import Row
-from study.settings import Study
+from study.settings import Clock, Study
 
 Cells = tuple[str, ...]
 
 
 def curve_table(study: Study, rows: Sequence[Row]) -> list[Cells]:
-    """World, setting, arm, labelled scenes, labels in %, mIoU, steps and CPU seconds: one row per point of a curve."""
+    """World, setting, arm, labelled scenes, labels in %, mIoU, steps and seconds: one row per point of a curve."""
     keys = [(w, s, a) for w in study.world_seeds for s in study.settings for a in ("scratch", "pretrained")]
     table: list[Cells] = []
     for world, setting, arm in keys:
@@ -18,25 +18,32 @@ def curve_table(study: Study, rows: Sequence[Row]) -> list[Cells]:
         for fraction in sorted({row.label_fraction for row in own}):
             point = [row for row in own if row.label_fraction == fraction]
             table.append(
-                (str(world), setting, arm, str(point[0].labelled_scenes), f"{100 * fraction:g}", *_figures(point))
+                (
+                    str(world),
+                    setting,
+                    arm,
+                    str(point[0].labelled_scenes),
+                    f"{100 * fraction:g}",
+                    *_figures(point, study.clock),
+                )
             )
     return table
 
 
 def tuning_table(study: Study, rows: Sequence[Row]) -> list[Cells]:
-    """Setting, arm, candidate, mIoU on the tuning towns, steps and CPU seconds: everything that was tried."""
+    """Setting, arm, candidate, mIoU on the tuning towns, steps and seconds: everything that was tried."""
     table: list[Cells] = []
     for name, setting in study.settings.items():
         for kind, candidates in setting.candidates.items():
             for candidate in candidates:
                 own = [r for r in rows if (r.part, r.setting, r.arm, r.variant) == ("tuning", name, kind, candidate)]
                 if own:
-                    table.append((name, kind, candidate, *_figures(own)))
+                    table.append((name, kind, candidate, *_figures(own, study.clock)))
     return table
 
 
 def ablation_table(rows: Sequence[Row]) -> list[Cells]:
-    """World, setting, what was changed, mIoU, and the difference to the unchanged arm in percentage points, paired."""
+    """World, setting, what was changed, labels in %, mIoU, and the paired difference to the unchanged arm in pp."""
     table: list[Cells] = []
     for row in rows:
         if row.part != "ablation" or row.seed != min(r.seed for r in rows if r.part == "ablation"):
@@ -67,11 +74,11 @@ def ablation_table(rows: Sequence[Row]) -> list[Cells]:
     return table
 
 
-def _figures(rows: Sequence[Row]) -> Cells:
+def _figures(rows: Sequence[Row], clock: Clock) -> Cells:
     return (
         _mean([100 * row.miou for row in rows]),
         f"{statistics.fmean(row.steps for row in rows):.0f}",
-        f"{statistics.fmean(row.cpu_s for row in rows):.0f}",
+        f"{statistics.fmean(row.time_s(clock) for row in rows):.0f}",
     )
 
 

@@ -25,7 +25,7 @@ def save_checkpoint(file: Path, state: Mapping[str, Any]) -> None:
     """Replaces the checkpoint by tensors and plain values, whole or not at all."""
     stream = io.BytesIO()
     torch.save(dict(state), stream)
-    write_atomically(file, stream.getvalue())
+    write_atomically(file, stream.getbuffer())
 
 
 def load_checkpoint(file: Path) -> dict[str, Any] | None:

@@ -152,21 +152,29 @@ def _launcher(pid: int, create_time: float) -> psutil.Process:
 def main(job_file: Path) -> int:
     """One process under torchrun."""
     call = json.loads(job_file.read_text())
-    job = Job(**call["job"])
-    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    device = choose_device(job.device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    process = job.process(device, rank=rank, world_size=world_size, launcher=_launcher(*call["launcher"]))
+    rank = int(os.environ["RANK"])
     try:
-        outcome: dict[str, Any] = {"value": job.call(process)}
+        outcome: dict[str, Any] = {"value": _take_part(Job(**call["job"]), rank, _launcher(*call["launcher"]))}
     except InputError as error:
         outcome = {"error": str(error)}
     if rank == 0 or "error" in outcome:  # one that fails alone is the only one that can tell why
         write_atomically(job_file.with_name(f"result.{rank:05d}.json"), json.dumps(outcome).encode(), durable=False)
+    if "error" in outcome:
+        # The others may wait in an exchange that this process will not come to, and leaving in order would wait for
+        # them. torchrun ends them when it sees how this one ended.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_BAD_INPUT)
     dist.destroy_process_group()
-    return EXIT_BAD_INPUT if "error" in outcome else 0
+    return 0
+
+
+def _take_part(job: Job, rank: int, launcher: psutil.Process) -> dict[str, Any]:
+    device = choose_device(job.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return job.call(job.process(device, rank=rank, world_size=int(os.environ["WORLD_SIZE"]), launcher=launcher))
 
 
 if __name__ == "__main__":

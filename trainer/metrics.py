@@ -30,28 +30,36 @@ class Scores:
         shape = (len(VISIBILITIES), len(DISTANCE_BANDS_M) + 1, self._num_classes, self._num_classes)
         self._counts = np.zeros(shape, np.int64)
         self._num_frames = 0
+        self._visibility_known = True
 
-    def add(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8], visibility: NDArray[np.uint8]) -> None:
-        """Counts one frame: class ids (X, Y), true class ids (X, Y), and `SEEN`, `OCCLUDED` or `OUTSIDE` (X, Y)."""
+    def add(
+        self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8], visibility: NDArray[np.uint8] | None
+    ) -> None:
+        """Counts one frame: class ids (X, Y), true class ids (X, Y), and `SEEN`, `OCCLUDED` or `OUTSIDE` (X, Y), or
+        None where nobody knows: of all frames, or of none."""
+        self._visibility_known &= visibility is not None
+        known = np.zeros_like(truth) if visibility is None else visibility
         index = np.ravel_multi_index(
-            (visibility.astype(int), self._band, truth.astype(int), prediction.astype(int)), self._counts.shape
+            (known.astype(int), self._band, truth.astype(int), prediction.astype(int)), self._counts.shape
         )
         self._counts += np.bincount(index.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
         self._num_frames += 1
 
     def summary(self) -> dict[str, Any]:
-        """JSON values: miou, per_class, per_distance, per_visibility, confusion [truth][prediction], num_frames.
+        """JSON values: miou, per_class, per_distance, per_visibility (empty where nobody knows), confusion
+        [truth][prediction], num_frames.
 
         A class that is in neither labels nor predictions has the IoU null; mIoU is the mean over the scored classes
         that have one, null where none has.
         """
         overall = self._counts.sum(axis=(0, 1))
         by_band, by_visibility = self._counts.sum(axis=0), self._counts.sum(axis=1)
+        visibilities = VISIBILITIES if self._visibility_known else ()
         bands = {f"{near}-{far} m": by_band[i] for i, (near, far) in enumerate(DISTANCE_BANDS_M)}
         return {
             **self._figures(overall),
             "per_distance": {name: self._figures(counts) for name, counts in bands.items()},
-            "per_visibility": {name: self._figures(by_visibility[i]) for i, name in enumerate(VISIBILITIES)},
+            "per_visibility": {name: self._figures(by_visibility[i]) for i, name in enumerate(visibilities)},
             "classes": list(self._schema.names),
             "scored": [self._schema.names[i] for i in self._schema.scored_ids],
             "confusion": overall.tolist(),

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from scene.errors import InputError
+from trainer.settings import JOB_SLOT
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ def pin_threads(device: torch.device) -> None:
 def choose_device(name: str) -> torch.device:
     """The device that "auto", "cpu" or "cuda" means here.
 
+    Each process of torchrun has a GPU of its own; so has each of the trainings that run side by side (`JOB_SLOT`), and
+    where those are more than GPUs they share them.
+
     Raises:
         InputError: if CUDA is asked for and there is none, or there are more processes than GPUs.
     """
@@ -73,7 +77,10 @@ def choose_device(name: str) -> torch.device:
         raise InputError("no CUDA device", where="runtime.device", fix="set it to auto or cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    num_gpus = torch.cuda.device_count()
+    if "LOCAL_RANK" not in os.environ:
+        return torch.device("cuda", int(os.environ.get(JOB_SLOT, "0")) % num_gpus)
+    rank = int(os.environ["LOCAL_RANK"])
     if rank >= num_gpus:
         fix = f"set it to {num_gpus} at most, or runtime.device to cpu"
         raise InputError("there are more training processes than GPUs", where="runtime.num_processes", fix=fix)

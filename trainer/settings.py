@@ -8,6 +8,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_serializer
 from scene.errors import InputError
 from scene.settings import FOR_KEY, Settings
 
+JOB_SLOT = "BEVPRIOR_JOB_SLOT"
+"""The environment variable that numbers processes which train at the same time, from 0: each takes a GPU of its own."""
+
 
 class OptimiserSettings(Settings):
     """AdamW with linear warm-up and a cosine down to zero (BEVFormer: 2e-4, backbone x 0.1, decay 0.01, clip 35).

@@ -162,6 +162,34 @@ def test_a_batch_that_does_not_split_is_found_before_anything_is_computed(traini
     assert plan("nuscenes", "runtime.num_processes=8", f"{training}.batch_size=12", until="look")
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("evaluate.split=vall", r"no scene will be in the split 'vall' \(--set evaluate.split, evaluate.split\)"),
+        ("index.split={train: [scene-0061]}", r"in the split 'val' .*choose one of train, or list its scenes"),
+        ("index.split=all_train", "in the split 'val'"),
+        ("report.showcase=nosuch", r"there is no arm 'nosuch' .*choose one of scratch-100"),
+    ],
+)
+def test_what_only_the_last_stages_would_miss_is_found_before_anything_is_computed(override: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        plan("nuscenes", override)
+    if "index" in override:
+        assert plan("nuscenes", override, until="pretrain")
+
+
+def test_a_baseline_alone_needs_no_teacher_where_nothing_is_said_of_its_labels() -> None:
+    baseline = (
+        "arms=[{name: a, title: a, label_fraction: 1.0, pretrained: false}]",
+        "report.showcase=a",
+        "evaluate.by_visibility=false",
+    )
+    assert "teacher_labels" in plan("nuscenes", *baseline).stage_names
+    without = plan("nuscenes", *baseline, "report.pseudo_labels=false")
+    assert "teacher_labels" not in without.stage_names
+    assert without.steps[-1].stage.name == "report"
+
+
 def test_another_objective_takes_nothing_of_the_experiments_own() -> None:
     """Only its name decides which settings it has: those of the file's objective are not its own."""
     with pytest.raises(InputError, match="no objective 'edges'"):

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from study.claims import claims_of
-from study.page import verdict
+from study.page import verdict, write_page
+from study.tables import curve_table
 from tests.study.conftest import row
 
 
@@ -28,6 +29,7 @@ def test_differences_are_paired_by_seed_and_other_rows_have_no_say(study):
     assert gain.per_seed == pytest.approx((5.0, 1.0))
     assert gain.value == pytest.approx(3.0)
     assert gain.spread == pytest.approx(8.0**0.5)
+    assert gain.interval == pytest.approx((3.0 - 12.706 * 2.0, 3.0 + 12.706 * 2.0), rel=1e-3), "one degree of freedom"
     assert gain.met
     assert claims["time"].value == pytest.approx(0.25)
     assert claims["time"].met
@@ -36,16 +38,21 @@ def test_differences_are_paired_by_seed_and_other_rows_have_no_say(study):
     assert claims["no_labels"].distance == pytest.approx((1.05 + 0.20 / 0.22) / 2 - 1)
 
 
-def test_what_was_not_run_is_not_met_and_the_page_says_so(study):
+def test_what_was_not_run_is_not_met_and_the_page_says_so(study, tmp_path):
     few = next(claim for claim in claims_of(study, rows()) if claim.name == "few_labels")
     assert few.value is None
     assert few.met is None
     assert "not measured" in verdict(few)
+    claims = claims_of(study, rows())
+    write_page(study, rows(), claims, {}, [], tmp_path / "index.html")
+    page = (tmp_path / "index.html").read_text()
+    assert "1 of 3 claims are not reached." in page
+    assert "1 more are not measured in this study." in page
 
 
 def test_verdicts_say_by_how_much_a_goal_is_missed(study):
     claims = {claim.name: verdict(claim) for claim in claims_of(study, rows())}
-    assert claims["time"].endswith("0.25 ± 0.00; wanted at most 0.33: reached.")
+    assert claims["time"].endswith("0.25 ± 0.00 (95 %: 0.25 to 0.25); wanted at most 0.33: reached.")
     assert claims["no_labels"].endswith("wanted at least 1.00: missed by 0.02.")
 
 
@@ -55,3 +62,5 @@ def test_time_is_by_the_clock_that_the_study_names(study):
     (time,) = (claim for claim in claims_of(by_wall, slower) if claim.name == "time")
     assert time.value == pytest.approx(6.0)
     assert "wall-clock" in time.title
+    (seconds,) = {cells[-1] for cells in curve_table(by_wall, slower) if cells[2] == "pretrained"}
+    assert seconds == "300"

@@ -47,7 +47,7 @@ def test_studies_beside_the_small_one_have_settings_that_it_tried(name):
     ("change", "says"),
     [
         ({"seeds": [0]}, "seeds"),
-        ({"goal": {}}, "goal"),
+        ({"goal": {}}, "unknown key 'goal' .*study.yaml, goal.: did you mean 'goals'"),
         ({"ablations": {}}, "no ablation 'no temporal loss'"),
         ({"tuning_seeds": [1]}, "seed 1 is to choose settings, and to be shown"),
         ({"tuning_split": "val"}, r"chosen on the towns 'val', which are shown.*third set of towns"),
@@ -59,6 +59,13 @@ def test_a_fault_is_told_in_one_line(tmp_path, change, says):
     file.write_text(yaml.safe_dump({**STUDY, **change}))
     with pytest.raises(InputError, match=says):
         load_study(str(file))
+
+
+def test_a_study_of_an_objective_without_ground_makes_no_claim_of_it(tmp_path):
+    goals = {name: goal for name, goal in STUDY["goals"].items() if name != "ground_ratio"}
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({**STUDY, "goals": goals}))
+    assert load_study(str(file)).goals.ground_ratio is None
 
 
 def test_seeds_may_be_more_and_not_fewer_than_two():

@@ -14,7 +14,7 @@ from scene.errors import InputError
 from tests.trainer import tiny
 from trainer.distributed import run_job
 from trainer.process import Process, choose_device
-from trainer.settings import check_split
+from trainer.settings import JOB_SLOT, check_split
 
 PLAIN = tiny.MODEL.model_copy(update={"dropout": 0.0})
 
@@ -110,8 +110,11 @@ def test_device_must_exist():
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv(JOB_SLOT, "3")
+    assert choose_device("auto") == torch.device("cuda", 1), "the fourth job shares the second of two GPUs"
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert choose_device("auto") == torch.device("cuda", 1)
+    monkeypatch.setenv(JOB_SLOT, "0")
+    assert choose_device("auto") == torch.device("cuda", 1), "torchrun's own number counts"
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(InputError, match=r"more training processes than GPUs .*num_processes.* 2 at most"):
         choose_device("auto")

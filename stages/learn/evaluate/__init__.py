@@ -22,6 +22,8 @@ class EvaluateSettings(Settings):
             because each hands its BEV features on to the next.
         seed: of the random weights, where no trained model comes in.
         batch_size: scenes that are predicted side by side.
+        by_visibility: also score seen, occluded and unseen cells apart, by the teacher's labels. With False, here and
+            in the report's `pseudo_labels`, an experiment that pretrains nothing needs no teacher.
     """
 
     model: BevFormerConfig
@@ -31,11 +33,19 @@ class EvaluateSettings(Settings):
     every: PositiveInt = 1
     seed: int = 0
     batch_size: Annotated[int, Field(ge=1)] = 4
+    by_visibility: bool = True
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Inputs of the stage that these settings do without."""
+        return () if self.by_visibility else ("teacher_labels",)
 
     def canonical(self) -> dict[str, Any]:
-        """Without the batch size: it decides how fast, and no more than a last bit of a logit."""
+        """Without the batch size: it decides how fast, and no more than a last bit of a logit. And without
+        `by_visibility`: whether there are teacher labels says it."""
         values = super().canonical()
         values.pop("batch_size")
+        values.pop("by_visibility")
         return values
 
 

@@ -52,9 +52,8 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         for row, prediction in predict_drives(network, reader, split, settings.batch_size, device):
             bar.update()
             if row in place:
-                scores.add(
-                    prediction, reader.labels.bev_class(row), _visibility(reader, row, np.asarray(intrinsics[row]))
-                )
+                visibility = _visibility(reader, row, np.asarray(intrinsics[row])) if settings.by_visibility else None
+                scores.add(prediction, reader.labels.bev_class(row), visibility)
                 predicted[place[row]] = prediction
     _write_predictions(stage_run, frames, predicted)
     summary = scores.summary()

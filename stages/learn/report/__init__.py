@@ -41,6 +41,7 @@ class ReportSettings(Settings):
         arms: rows of the table, in order.
         showcase: the arm whose predictions the pictures show (its first seed).
         num_frames: how many frames are pictured; they are evenly spaced over the evaluated ones, never picked.
+        pseudo_labels: whether the pictures show the teacher's labels; see `EvaluateSettings.by_visibility`.
     """
 
     title: str
@@ -49,6 +50,18 @@ class ReportSettings(Settings):
     arms: tuple[Arm, ...]
     showcase: str
     num_frames: int = 4
+    pseudo_labels: bool = True
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Inputs of the stage that these settings do without."""
+        return () if self.pseudo_labels else ("teacher_labels",)
+
+    def canonical(self) -> dict[str, Any]:
+        """Without `pseudo_labels`: whether there are any says it."""
+        values = super().canonical()
+        values.pop("pseudo_labels")
+        return values
 
 
 STAGE = Stage(

@@ -21,10 +21,10 @@ BEV_HEIGHT_PX = 480
 
 @dataclass(frozen=True)
 class FramePictures:
-    """Data URIs of one frame's pictures, with its caption."""
+    """Data URIs of one frame's pictures, with its caption; `pseudo_labels` is None where there are none."""
 
     caption: str
-    pseudo_labels: str
+    pseudo_labels: str | None
     prediction_in_cameras: str
     bev_truth: str
     bev_prediction: str
@@ -32,11 +32,12 @@ class FramePictures:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One frame's arrays: class_id (C, h, w) uint8; ground_from_pixel (C, 3, 3) at the label size; seen (X, Y) bool;
-    truth and prediction (X, Y) uint8."""
+    """One frame's arrays: pseudo-classes class_id (C, h, w) uint8, or None; ground_from_pixel (C, 3, 3) at the label
+    size; seen (X, Y) bool; truth and prediction (X, Y) uint8."""
 
     frame: int
-    class_id: NDArray[np.uint8]
+    class_id: NDArray[np.uint8] | None
+    label_hw_px: tuple[int, ...]
     ground_from_pixel: NDArray[np.float64]
     seen: NDArray[np.bool_]
     truth: NDArray[np.uint8]
@@ -54,14 +55,15 @@ def draw(moment: Moment, index: FrameIndex, data_root: Path, grid: BevGrid, sche
         rgb = read_rgb(data_root / str(index.camera_file[moment.frame, camera]))
         height_px = round(CAMERA_WIDTH_PX * rgb.shape[0] / rgb.shape[1])
         rgb = np.asarray(cv2.resize(rgb, (CAMERA_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA))
-        pseudo[str(name)] = drawing.overlay(rgb, moment.class_id[camera], colours, skip=[STRUCTURE])
-        homography = _at_size(moment.ground_from_pixel[camera], moment.class_id.shape[1:], rgb.shape[:2])
+        if moment.class_id is not None:
+            pseudo[str(name)] = drawing.overlay(rgb, moment.class_id[camera], colours, skip=[STRUCTURE])
+        homography = _at_size(moment.ground_from_pixel[camera], moment.label_hw_px, rgb.shape[:2])
         visible = drawing.bev_in_camera(moment.prediction, grid, homography, (height_px, CAMERA_WIDTH_PX))
         predicted[str(name)] = drawing.overlay(rgb, visible, colours, skip=[background])
     scale = max(1, round(BEV_HEIGHT_PX / grid.shape[0]))
     return FramePictures(
         caption=f"{index.scene_name[index.frame_scene[moment.frame]]}, frame {index.frame_token[moment.frame][:8]}",
-        pseudo_labels=_jpeg_uri(drawing.camera_mosaic(pseudo)),
+        pseudo_labels=None if moment.class_id is None else _jpeg_uri(drawing.camera_mosaic(pseudo)),
         prediction_in_cameras=_jpeg_uri(drawing.camera_mosaic(predicted)),
         bev_truth=_png_uri(drawing.bev_picture(moment.truth, grid, colours, scale, faded=~moment.seen)),
         bev_prediction=_png_uri(drawing.bev_picture(moment.prediction, grid, colours, scale, faded=~moment.seen)),

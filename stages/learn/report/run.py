@@ -102,7 +102,11 @@ def _frame_pictures(stage_run: StageRun, evaluation: Artifact) -> list[FramePict
     if stage_run.data_root is None:
         raise InputError("the report needs the data set's folder for its pictures")
     index = FrameIndex.load(stage_run.inputs["index"].path / "index.npz")
-    labels = open_arrays(stage_run.inputs["teacher_labels"].path / "labels.zarr")
+    labels = (
+        open_arrays(stage_run.inputs["teacher_labels"].path / "labels.zarr")["class_id"]
+        if settings.pseudo_labels
+        else None
+    )
     geometry = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")
     bev = open_arrays(stage_run.inputs["bev_labels"].path / "bev.zarr")
     predictions = open_arrays(evaluation.path / "predictions.zarr")
@@ -113,7 +117,8 @@ def _frame_pictures(stage_run: StageRun, evaluation: Artifact) -> list[FramePict
         frame = int(evaluated[row])
         moment = Moment(
             frame=frame,
-            class_id=np.asarray(labels["class_id"][frame]),
+            class_id=None if labels is None else np.asarray(labels[frame]),
+            label_hw_px=tuple(geometry.attrs["label_hw_px"]),
             ground_from_pixel=np.asarray(geometry["ground_from_pixel"][frame]),
             seen=_seen_by_any(np.asarray(geometry["seen_cells"][frame]), settings.grid.shape),
             truth=settings.label_schema.classes_from_layers(np.asarray(bev["layers"][frame])),

@@ -46,6 +46,14 @@ class GroundPointsSettings(Settings):
 
     @model_validator(mode="after")
     def _one_treatment(self) -> "GroundPointsSettings":
+        given = set(self.widen) | set(self.join_dashes) | set(self.fill_gaps)
+        known = {*self.label_schema.names, "divider", "crossing"}  # the defaults' own may be missing in a schema
+        if unknown := sorted(given - known):
+            raise ValueError(f"{unknown[0]!r} is no class of the label schema: {', '.join(self.label_schema.names)}")
+        edges = {bev_class.name for bev_class in self.label_schema.classes if bev_class.edge_of}
+        drawn = {*self.widen, *self.fill_gaps, *edges}
+        if idle := sorted(set(self.join_dashes) & set(self.label_schema.names) - drawn):
+            raise ValueError(f"dashes of {idle[0]!r} are joined only where it is in widen or fill_gaps, or an edge")
         if both := sorted(set(self.widen) & set(self.fill_gaps)):
             raise ValueError(f"classes are both in widen and in fill_gaps: {both}")
         return self

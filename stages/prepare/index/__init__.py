@@ -35,6 +35,14 @@ class IndexSettings(Settings):
     skip_bad_frames: bool = False
     check_images: Literal["exists", "header", "full"] = "header"
 
+    @property
+    def names_of_splits(self) -> tuple[str, ...]:
+        """Splits that scenes can be in."""
+        if isinstance(self.split, dict):
+            return tuple(self.split)
+        known = {"official": ("train", "val", "test"), "dataset": self.used_splits, "all_train": ("train",)}
+        return known[self.split]
+
     @field_validator("cameras")
     @classmethod
     def _distinct(cls, cameras: tuple[str, ...]) -> tuple[str, ...]:

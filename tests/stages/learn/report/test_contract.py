@@ -18,12 +18,15 @@ SETTINGS = ReportSettings(
 )
 
 
-def recipe(root, **changes):
+def recipe(root, teacher=True, **changes):
     """The report of one untrained model."""
     folder = root.with_name(f"{root.name}-dataset")  # its own: equal runs change equal files
     artifacts = write_dataset(folder, num_scenes=2, frames_per_scene=2)
     store, data_root = Store(root), folder / "data"
     settings = evaluate.EvaluateSettings(model=tiny.MODEL, grid=GRID, label_schema=SCHEMA)
+    if not teacher:
+        del artifacts["teacher_labels"]
+        settings = settings.model_copy(update={"by_visibility": False})
     roles = [role for role in evaluate.STAGE.inputs if role in artifacts]
     scored = run_stage(store, evaluate.STAGE, settings, {r: artifacts[r] for r in roles}, data_root, RUNTIME)[0]
     inputs = {role: artifacts[role] for role in report.STAGE.inputs if role in artifacts}
@@ -38,6 +41,16 @@ def test_contract(tmp_path):
     check_schema(artifact, {})
     assert set(artifact.manifest.files) == {"index.html", "summary.json"}
     assert set(json.loads((artifact.path / "summary.json").read_text())) == {"untrained"}
+
+
+def test_without_a_teacher_there_is_all_that_needs_none(tmp_path):
+    (full, _), (without, _) = recipe(tmp_path / "a"), recipe(tmp_path / "b", teacher=False, pseudo_labels=False)
+    expected, found = (json.loads((a.path / "summary.json").read_text())["untrained"] for a in (full, without))
+    assert found["per_visibility"] == {}
+    assert {**found, "per_visibility": expected["per_visibility"]} == expected
+    page = (without.path / "index.html").read_text()
+    assert page.count("<img") == (full.path / "index.html").read_text().count("<img") - 1
+    assert "visibility" not in page
 
 
 def test_kill_and_resume(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from cache.arrays import open_arrays
 from cache.store import Store
 from scene.errors import InputError
+from scene.settings import ValidationError
 from stages.prepare.ground_points import STAGE
 from stages.prepare.ground_points import run as points_run
 from tests import flat_world
@@ -44,6 +45,20 @@ def test_contract(tmp_path):
     weight = {"shape": [NUM_FRAMES], "dtype": "float32", "dims": ["frame"]}
     declared = {"points.zarr/points": points, "points.zarr/class_id": classes, "points.zarr/weight": weight}
     check_schema(recipe(tmp_path / "cache")[0], declared)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"widen": {"rood": 0.75}}, "'rood' is no class of the label schema: background, road, crossing"),
+        ({"join_dashes": {"road": 3.0}}, "dashes of 'road' are joined only where it is in widen"),
+        ({"widen": {"road": 1.0}, "fill_gaps": {"road": 1.0}}, "both in widen and in fill_gaps"),
+    ],
+)
+def test_a_class_that_nothing_would_be_done_for_is_named(changes, says):
+    with pytest.raises(ValidationError, match=says):
+        SETTINGS.parse({**SETTINGS.model_dump(mode="json"), **changes})
+    SETTINGS.parse({"label_schema": SETTINGS.label_schema.model_dump(mode="json")})  # the defaults fit any schema
 
 
 def test_kill_and_resume(tmp_path):
