@@ -51,11 +51,6 @@ class Layout:
     fill_value: NDArray[Any]
 
     @property
-    def chunk_bytes(self) -> int:
-        """Size of a chunk before compression."""
-        return prod(self.chunk) * self.dtype.itemsize
-
-    @property
     def index_bytes(self) -> int:
         """Size of the index at the end of a shard: offset and size of each chunk, and a checksum."""
         return 16 * prod(self.chunks_per_shard) + CRC_BYTES if self.chunks_per_shard else 0

@@ -73,15 +73,6 @@ class ArrayReader:
         self._fill(rows, start, stop)
         return rows if isinstance(index, slice) else rows[0, ...]
 
-    def read_into(self, index: int | slice, out: NDArray[Any]) -> None:
-        """Like `read`, into an array of that shape and dtype. After an error, what it holds is of no use."""
-        start, stop = self._rows(index)
-        rows = out if isinstance(index, slice) else out[np.newaxis]
-        if rows.shape != (stop - start, *self.shape[1:]) or rows.dtype != self.dtype:
-            expected = f"{(stop - start, *self.shape[1:])} {self.dtype}"
-            raise ValueError(f"cannot read {expected} into {rows.shape} {rows.dtype}")
-        self._fill(rows, start, stop)
-
     def _rows(self, index: int | slice) -> tuple[int, int]:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))

@@ -15,7 +15,6 @@ Tables = dict[str, list[Record]]
 
 VERSION = "v1.0-synthetic"
 SCENE_TABLES = ("scene", "log", "sample", "sample_data", "ego_pose", "sample_annotation", "instance")
-SHARED_TABLES = ("category", "attribute", "visibility", "sensor", "calibrated_sensor", "map")
 ATTRIBUTES = ("vehicle.moving", "vehicle.stopped", "vehicle.parked")
 VISIBILITY = (("1", "v0-40"), ("2", "v40-60"), ("3", "v60-80"), ("4", "v80-100"))
 

@@ -1,10 +1,11 @@
 """Settings that choose an objective: `{name: reprojection, ...}`, the rest checked by that objective's own model."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, model_serializer
 
-from scene.settings import Settings, ValidationError
+from scene.settings import FOR_KEY, Settings, ValidationError
 
 
 class ObjectiveConfig(Settings):
@@ -14,13 +15,23 @@ class ObjectiveConfig(Settings):
         name: the objective's name in `models.objectives.OBJECTIVES`.
         entry: "module:Class" of the objective itself.
         needs: roles of the artifacts it reads, beyond the images and the camera geometry that every model reads.
+        version: raise it whenever the same settings would teach something else: it joins the keys of the trainings that
+            have this objective, and of no others.
         predicts_bev: whether it trains the head "decoder", so that what it taught can be scored without fine-tuning.
     """
 
     entry: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 1
     predicts_bev: ClassVar[bool] = True
     name: str
+
+    @model_serializer(mode="wrap")
+    def _with_version(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
+        values = serialise(self)
+        if info.context == FOR_KEY and self.version > 1:
+            values["version"] = self.version
+        return values
 
 
 def _resolve(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The embedded teacher: a small Mask2Former for the synthetic world, and how it starts from a per-pixel classifier."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -44,13 +44,6 @@ def build_embedded_teacher(
     return Mask2FormerForUniversalSegmentation(config)
 
 
-class PixelScores(NamedTuple):
-    """Per-pixel class logits and the mask features that they are linear in, both at the masks' stride."""
-
-    logits: Float[Tensor, "B K m n"]
-    features: Float[Tensor, "B D m n"]
-
-
 class PixelClassifier(nn.Module):
     """The network's backbone and pixel decoder with one linear classifier per class: the first phase of training.
 
@@ -63,11 +56,10 @@ class PixelClassifier(nn.Module):
         self.pixel_level = network.model.pixel_level_module
         self.classifier = nn.Linear(network.config.mask_feature_size, network.config.num_labels, bias=False)
 
-    def forward(self, pixel_values: Float[Tensor, "B 3 H W"]) -> PixelScores:
-        """Scores of normalised images."""
+    def forward(self, pixel_values: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K m n"]:
+        """Class logits of normalised images, at the masks' stride."""
         features = self.pixel_level(pixel_values).decoder_last_hidden_state
-        logits = torch.einsum("kd,bdmn->bkmn", self.classifier.weight, features)
-        return PixelScores(logits, features)
+        return torch.einsum("kd,bdmn->bkmn", self.classifier.weight, features)
 
 
 @torch.no_grad()

@@ -24,9 +24,12 @@ if sys.argv[2] == "elsewhere":
 with leases.Owner(LocalObjects(Path(sys.argv[1])), duration_s=float(sys.argv[3])) as owner:
     assert owner.claim("unit")
     print("claimed", flush=True)
-    sys.stdin.readline()
+    until_s = time.monotonic() + (20 if sys.stdin.readline() == "until it is lost\n" else 0)
     try:
         owner.check()
+        while time.monotonic() < until_s:
+            time.sleep(0.05)
+            owner.check()
         print("mine", flush=True)
     except leases.LeaseLostError:
         print("lost", flush=True)
@@ -46,8 +49,8 @@ def hold(folder: Path, where: str = "here", duration_s: float = 30.0) -> subproc
     return process
 
 
-def answer(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate("\n", timeout=20)
+def answer(process: subprocess.Popen[str], asked: str = "now") -> str:
+    out, _ = process.communicate(f"{asked}\n", timeout=40)
     return out.strip()
 
 
@@ -83,21 +86,20 @@ def test_a_killed_process_of_this_machine_is_dead_at_once(tmp_path):
 
 
 def test_a_silent_process_elsewhere_is_dead_after_its_lease_and_knows_it(tmp_path):
-    process = hold(tmp_path, "elsewhere", duration_s=1.0)
+    process = hold(tmp_path, "elsewhere", duration_s=2.0)
     objects = LocalObjects(tmp_path)
     with Owner(objects) as owner:
-        for _ in range(8):  # longer than its lease: it beats
+        for _ in range(6):  # longer than its lease: it beats
             assert not owner.claim("unit")
-            time.sleep(0.2)
+            time.sleep(0.5)
         process.send_signal(signal.SIGSTOP)
         watched_from_s = time.monotonic()
         while not owner.claim("unit"):
             assert time.monotonic() - watched_from_s < 20
             time.sleep(0.05)
-        assert time.monotonic() - watched_from_s > 0.8
+        assert time.monotonic() - watched_from_s > 1.6
         process.send_signal(signal.SIGCONT)
-        time.sleep(0.5)  # its next beat finds its record gone
-        assert answer(process) == "lost"
+        assert answer(process, "until it is lost") == "lost", "its next beat finds its record gone"
         assert json.dumps(sorted(living_owners(objects))) == json.dumps([owner.id])
 
 

@@ -117,22 +117,6 @@ def test_reads_every_codec_with_a_checksum_and_notices_damage(tmp_path, compress
         assert_never_wrong(lambda: ArrayReader(tmp_path / "a").read(slice(None)), truth, file, flipped(file, bit))
 
 
-def test_reads_into_what_is_there(finished):
-    array = GroupReader(finished.path / "x.zarr")["ids"]
-    batch = np.zeros((4, *array.shape[1:]), np.uint8)
-    array.read_into(7, batch[2])
-    np.testing.assert_array_equal(batch[2], array.read(7))
-    assert not batch[[0, 1, 3]].any()
-    array.read_into(slice(3, 7), batch)
-    np.testing.assert_array_equal(batch, array.read(slice(3, 7)))
-    sideways = np.zeros(array.shape[:0:-1], np.uint8).T  # not contiguous
-    array.read_into(1, sideways)
-    np.testing.assert_array_equal(sideways, array.read(1))
-    for wrong in (batch, batch[0, 0], batch[0].astype("u2")):
-        with pytest.raises(ValueError, match="cannot read"):
-            array.read_into(0, wrong)
-
-
 def test_no_such_element(finished):
     array = GroupReader(finished.path / "x.zarr")["ids"]
     for row in (10, -11):

@@ -88,7 +88,11 @@ def test_what_another_has_claimed_is_waited_for_and_then_taken(tmp_path):
         toy_units = [f"shard/{shard}" for shard in range(toy.NUM_SHARDS)]
         assert build.units([*toy_units, "text"]).take(9) == [*toy_units, "text"]
         others = member(root, "other")
-        time.sleep(1.0)
+        deadline_s = time.monotonic() + 60
+        while len(list((root / "owners").iterdir())) < 2:  # until it is there to take something
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        time.sleep(0.5)
         assert others.poll() is None, "it took what is claimed"
     assert digests([others]) == [whole(tmp_path)]
 

@@ -87,7 +87,7 @@ class Training:
         return loss_of(pixels, batch.semantic.to(self.device))
 
     def _per_pixel_loss(self, pixels: Tensor, semantic: Tensor) -> Tensor:
-        logits = self.classifier(pixels).logits
+        logits = self.classifier(pixels)
         logits = functional.interpolate(logits, size=semantic.shape[-2:], mode="bilinear", align_corners=False)
         return per_pixel_loss(logits, semantic, self.class_weights)
 

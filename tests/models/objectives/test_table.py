@@ -70,6 +70,16 @@ def test_another_objective_joins_by_one_line(with_brightness):
     assert objective.heads["brightness"].bias.grad.abs() > 0
 
 
+def test_an_objective_s_version_joins_the_keys_of_its_own_trainings(with_brightness, monkeypatch):
+    chosen = {"objective": {"name": "brightness"}}
+    before = Holder.parse(chosen).canonical()
+    monkeypatch.setattr(BrightnessConfig, "version", 2)
+    settings = Holder.parse(chosen)
+    assert settings.canonical() == {"objective": {**before["objective"], "version": 2}}
+    assert Holder.parse(settings.model_dump(mode="json")) == settings, "what a job is told has no version"
+    assert "version" not in Holder().canonical()["objective"]
+
+
 def test_what_predicts_no_bev_is_not_scored_before_fine_tuning(with_brightness):
     chosen = "pretrain.objective={name: brightness}"
     with pytest.raises(InputError, match=r"'brightness' predicts no BEV classes.*\(arm pretrained-0"):

@@ -1,7 +1,6 @@
 import os
 import shutil
 import threading
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +86,6 @@ class WhichGpu:
     device: str = "cuda"
 
     def label(self, number):
-        time.sleep(0.05)  # so that each worker gets a turn
         return number, get_worker().name, chosen[threading.get_ident()]
 
 
@@ -101,7 +99,8 @@ def test_each_worker_of_this_machine_has_its_own_gpu(monkeypatch):
     local = {"protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "processes": False}
     with LocalCluster(n_workers=3, threads_per_worker=1, **local) as cluster, Client(cluster) as client:
         client.register_plugin(LabellerPlugin(WhichGpu()), name=PLUGIN)
-        done = client.gather(client.map(label_in_worker, range(12), pure=False))
+        workers = client.scheduler_info()["workers"]
+        done = client.gather([client.submit(label_in_worker, i, workers=[at]) for i, at in enumerate(workers)])
     assert {(worker, gpu) for _, worker, gpu in done} == {(0, 0), (1, 1), (2, 0)}
 
 
