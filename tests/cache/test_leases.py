@@ -24,7 +24,7 @@ if sys.argv[2] == "elsewhere":
 with leases.Owner(LocalObjects(Path(sys.argv[1])), duration_s=float(sys.argv[3])) as owner:
     assert owner.claim("unit")
     print("claimed", flush=True)
-    until_s = time.monotonic() + (20 if sys.stdin.readline() == "until it is lost\n" else 0)
+    until_s = time.monotonic() + (20 if sys.stdin.readline().strip() == "until it is lost" else 0)
     try:
         owner.check()
         while time.monotonic() < until_s:
