@@ -3,7 +3,13 @@ from collections.abc import Sequence
 
 import pytest
 
-LONGEST_FIRST = ("tests/pipeline/test_prefect", "tests/end_to_end/", "tests/faults/", "tests/stages/", "tests/pipeline/")
+LONGEST_FIRST = (
+    "tests/pipeline/test_prefect",
+    "tests/end_to_end/",
+    "tests/faults/",
+    "tests/stages/",
+    "tests/pipeline/",
+)
 """Tests that start whole programs. A file's tests run in one process, so what begins last should be short."""
 
 

@@ -138,10 +138,18 @@ def _order(seed: int, pool: int, epoch: int, length: int) -> NDArray[np.int64]:
 
 
 def prefetched(
-    maker: BatchMaker, first_step: int, num_steps: int, num_readers: int = STEPS_AHEAD
+    maker: BatchMaker, first_step: int, num_steps: int, num_readers: int = STEPS_AHEAD, *, pinned: bool = False
 ) -> Generator[Batch, None, None]:
-    """The batches of steps `first_step` to `num_steps` - 1, made ahead of time by `num_readers` threads."""
-    return ahead(maker.batch, range(first_step, num_steps), num_readers)
+    """The batches of steps `first_step` to `num_steps` - 1, made ahead of time by `num_readers` threads.
+
+    Where they are `pinned`, for a GPU, the step need not wait until they are copied to it.
+    """
+
+    def make(step: int) -> Batch:
+        batch = maker.batch(step)
+        return batch.map(Tensor.pin_memory) if pinned else batch
+
+    return ahead(make, range(first_step, num_steps), num_readers)
 
 
 def ahead(make: Callable[[int], T], numbers: Iterable[int], num_threads: int = STEPS_AHEAD) -> Generator[T, None, None]:

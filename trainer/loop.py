@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,9 +81,10 @@ class Training:
             disable=not (self.process.progress and self.process.is_first),
         )
         with closing(self.batches(progress.step)) as batches, bar:
-            for batch in batches:
+            waited = Waited(batches)
+            for batch in waited:
                 losses = self._step(network, optimiser, batch, progress.step)
-                self._account(progress, losses, bar)
+                self._account(progress, losses, bar, waited.share)
                 if time.monotonic() - saved_at_s >= self.process.checkpoint_seconds:
                     self._save(optimiser, progress)
                     saved_at_s = time.monotonic()
@@ -112,7 +113,7 @@ class Training:
             (losses.total / self.settings.gradient_accumulation).backward()  # type: ignore[no-untyped-call]
         return losses
 
-    def _account(self, progress: Progress, parts: Sequence[Losses], bar: "tqdm[Any]") -> None:
+    def _account(self, progress: Progress, parts: Sequence[Losses], bar: "tqdm[Any]", waited: float) -> None:
         progress.step += 1
         for losses in parts:
             told = {"total": losses.total, **losses.parts, **losses.figures}
@@ -122,7 +123,8 @@ class Training:
             raise diverged("loss", progress.step - 1)
         since = (progress.step - 1) % self.settings.log_every + 1
         bar.update()
-        bar.set_postfix({name: f"{value / since:.3f}" for name, value in progress.sums.items()}, refresh=False)
+        shown = {name: f"{value / since:.3f}" for name, value in progress.sums.items()}
+        bar.set_postfix({**shown, "data wait": f"{waited:.0%}"}, refresh=False)
         if since == self.settings.log_every or progress.step == self.settings.steps:
             means = {name: value / since for name, value in progress.sums.items()}
             progress.history.append(
@@ -149,6 +151,26 @@ class Training:
             return self.learner
         # Every loss touches every parameter, if only with weight 0, so none has to be searched for.
         return DistributedDataParallel(self.learner, forward_sync_buffers=False)
+
+
+class Waited:
+    """Goes through batches, and knows which share of the time since it began they were waited for."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
+        self._waited_s, self._began_s = 0.0, time.monotonic()
+
+    def __iter__(self) -> Iterator[Batch]:
+        asked_s = time.monotonic()
+        for batch in self._batches:
+            self._waited_s += time.monotonic() - asked_s
+            yield batch
+            asked_s = time.monotonic()
+
+    @property
+    def share(self) -> float:
+        """Of 1."""
+        return self._waited_s / max(time.monotonic() - self._began_s, 1e-9)
 
 
 def diverged(what: str, step: int) -> InputError:

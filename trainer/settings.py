@@ -21,7 +21,7 @@ class OptimiserSettings(Settings):
         gradient_accumulation: in how many parts, one after the other, a process computes its share of a batch: the
             memory of one part, the gradient of all. The losses are those of each part, averaged.
         learning_rate: at the end of the warm-up.
-        backbone_factor: the image backbone's learning rate over that of the rest.
+        backbone_factor: the image backbone's learning rate over that of the rest; 0 leaves it as it was.
         muon_factor: Muon's learning rate over AdamW's. Where it is not 0, Muon (Jordan et al., 2024) and not AdamW
             moves the weights of hidden layers outside the backbone: it makes every direction of an update count
             alike, and learns in half the steps what AdamW does in the embedded world (docs/decisions/0018-muon.md).
@@ -36,7 +36,7 @@ class OptimiserSettings(Settings):
     steps: PositiveInt = 300
     batch_size: PositiveInt = 4
     learning_rate: PositiveFloat = 2e-4
-    backbone_factor: PositiveFloat = 0.1
+    backbone_factor: Annotated[float, Field(ge=0)] = 0.1
     muon_factor: Annotated[float, Field(ge=0)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup_steps: Annotated[int, Field(ge=0)] = 30

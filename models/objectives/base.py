@@ -52,8 +52,8 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return self.map(lambda tensor: tensor.to(device))
+        """The same batch on another device; what is pinned is copied while the computation goes on."""
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def part(self, number: int, count: int) -> "Batch":
         """Every `count`-th sample from `number` on: as much of each pool in each part."""

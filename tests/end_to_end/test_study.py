@@ -75,5 +75,5 @@ def test_a_study_runs_writes_what_it_found_and_trains_nothing_twice(small, tmp_p
 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert "made " not in again.stdout
+    assert not re.search(r"^made ", again.stdout, re.MULTILINE)
     assert json.loads((tmp_path / "reports/tiny/summary.json").read_text()) == summary

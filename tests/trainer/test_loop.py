@@ -11,8 +11,9 @@ from torch import nn
 from models.objectives.base import Losses
 from scene.errors import InputError
 from tests.trainer import tiny
+from trainer import loop
 from trainer.distributed import run_job
-from trainer.loop import Training, seed_step
+from trainer.loop import Training, Waited, seed_step
 from trainer.process import Process
 
 OUTPUTS = ("model.safetensors", "model.json", "history.jsonl")
@@ -104,6 +105,22 @@ def test_a_gradient_that_is_no_number_spoils_no_weights(tmp_path):
         training.run()
     assert learner.place == 1
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_the_time_that_batches_are_waited_for_is_told(monkeypatch):
+    now_s = 0.0
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now_s))
+
+    def slow():
+        nonlocal now_s
+        for number in range(3):
+            now_s += 3.0
+            yield number
+
+    waited = Waited(slow())
+    for _ in waited:
+        now_s += 1.0
+    assert waited.share == 9 / 12
 
 
 def test_random_state_of_a_step_does_not_depend_on_the_steps_before():

@@ -109,3 +109,9 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert rates[55] == pytest.approx(0.5)
     assert rates[100] == pytest.approx(0.0, abs=1e-12)
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_a_backbone_with_the_factor_0_stays_as_it_was():
+    moves = moved(1.0, backbone_factor=0.0)
+    still = {name for name, by in moves.items() if not by.any()}
+    assert still == {name for name in moves if name.startswith("trunk.backbone.")}

@@ -83,7 +83,9 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     optimiser = settings.optimiser
     history = Training(
         learner=learner,
-        batches=lambda step: prefetched(maker, step, optimiser.steps, process.num_readers),
+        batches=lambda step: prefetched(
+            maker, step, optimiser.steps, process.num_readers, pinned=process.device.type == "cuda"
+        ),
         settings=optimiser,
         seed=settings.seed,
         checkpoint=folder / CHECKPOINT_FILE,

@@ -45,7 +45,9 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     folder = Path(job.folder)
     history = Training(
         learner=learner,
-        batches=lambda step: prefetched(maker, step, settings.optimiser.steps, process.num_readers),
+        batches=lambda step: prefetched(
+            maker, step, settings.optimiser.steps, process.num_readers, pinned=process.device.type == "cuda"
+        ),
         settings=settings.optimiser,
         seed=settings.seed,
         checkpoint=folder / CHECKPOINT_FILE,
