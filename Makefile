@@ -51,7 +51,7 @@ reproduce: $(READY)  ## the whole study: half the labels, a third of the time? (
 	@$(BIN)/python -m study full $(ARGS)
 reproduce-small: $(READY)  ## the same study in small: the claim, tuned and scored, on two cores
 	@$(BIN)/python -m study small $(ARGS)
-reproduce-second: $(READY)  ## what the small study chose, in another world, five seeds: twenty minutes on two cores
+reproduce-second: $(READY)  ## what the small study chose, in a world that nothing looked at before, five seeds
 	@$(BIN)/python -m study second $(ARGS)
 reproduce-curves: $(READY)  ## mIoU over labels and over training time, for both arms of the small study
 	@$(BIN)/python -m study curves $(ARGS)
