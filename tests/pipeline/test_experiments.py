@@ -64,7 +64,7 @@ def test_stages_that_no_arm_needs_are_left_out() -> None:
         "bev_labels",
         "finetune",
     )
-    assert "pretrain" not in plan("smoke", scratch).stage_names
+    assert "pretrain" not in plan("smoke", scratch, "report.showcase=scratch").stage_names
 
 
 def test_an_objective_that_is_kept_brings_its_needs() -> None:
@@ -79,7 +79,7 @@ def test_an_arm_that_changes_how_data_are_prepared_has_a_step_of_its_own() -> No
       {name: one, title: x, label_fraction: 0, pretrained: true},
       {name: two, title: x, label_fraction: 0.5, pretrained: true, changes: {ground_points: {max_row_m: 2.0}}},
       {name: three, title: x, label_fraction: 0, pretrained: true, changes: {ground_points: {max_row_m: 2.0}}}]"""
-    steps = {step.name: step for step in plan("smoke", arms)}
+    steps = {step.name: step for step in plan("smoke", arms, "report.showcase=one")}
     read = {name: step.inputs.get("ground_points") for name, step in steps.items()}
     assert read["pretrain:0"] == "ground_points"
     assert read["finetune:two:0"] == read[steps["evaluate:three:0"].inputs["model"]] == "ground_points:two"
@@ -102,7 +102,7 @@ def test_what_follows_a_changed_preparation_is_the_arms_own_too() -> None:
     arms = """arms=[
       {name: one, title: x, label_fraction: 0, pretrained: true},
       {name: flat, title: x, label_fraction: 0, pretrained: true, changes: {geometry: {ground: ego_plane}}}]"""
-    steps = {step.name: step for step in plan("demo", arms)}
+    steps = {step.name: step for step in plan("demo", arms, "report.showcase=one")}
     own = {name.partition(":")[0] for name in steps if "flat" in name}
     assert own == {"geometry", "ground_points", "pretrain", "evaluate"}
     assert steps["ground_points:flat"].inputs == {**steps["ground_points"].inputs, "geometry": "geometry:flat"}
