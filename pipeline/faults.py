@@ -55,8 +55,7 @@ def _told(faults: list[ErrorDetails], model: type[Settings], layers: Layers, sec
     else:
         what = f"{first['msg']}, not {first['input']!r}"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    where = ", ".join(filter(None, (layers.source_of(location), dotted)))
-    return InputError(" ".join(what.split()) + more, where=where, fix=fix)
+    return InputError(" ".join(what.split()) + more, where=layers.place_of(location), fix=fix)
 
 
 def _nearest(key: str, valid: list[str]) -> str:

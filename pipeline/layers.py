@@ -60,6 +60,10 @@ class Layers:
                 break
         return result
 
+    def place_of(self, location: Location) -> str:
+        """That file and the dotted place in it, as a message names them."""
+        return ", ".join(filter(None, (self.source_of(location), ".".join(map(str, location)))))
+
 
 def _follow(layer: Layer, location: Location) -> tuple[int, str, bool]:
     """How far a layer goes along `location`, the file that says so, and whether it replaces what lies below there."""

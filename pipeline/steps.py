@@ -55,14 +55,14 @@ def _check_batches(plan: Plan, num_processes: int) -> None:
 
 def _check_splits(plan: Plan, layers: Layers) -> None:
     """Raises InputError for a stage that asks for a split that the index will not have: not after all trainings."""
-    for index in (step.settings for step in plan if isinstance(step.settings, IndexSettings)):
-        for step in plan:
-            split = getattr(step.settings, "split", None)
-            if isinstance(split, str) and step.settings is not index and split not in index.names_of_splits:
-                where = f"{layers.source_of((step.stage.name, 'split'))}, {step.stage.name}.split"
-                known = ", ".join(index.names_of_splits)
-                fix = f"choose one of {known}, or list its scenes in index.split"
-                raise InputError(f"no scene will be in the split {split!r}", where=where, fix=fix)
+    index = next((step.settings for step in plan if isinstance(step.settings, IndexSettings)), None)
+    for step in plan:
+        split = getattr(step.settings, "split", None)
+        if index is None or step.settings is index or not isinstance(split, str) or split in index.names_of_splits:
+            continue
+        fix = f"choose one of {', '.join(index.names_of_splits)}, or list its scenes in index.split"
+        where = layers.place_of((step.stage.name, "split"))
+        raise InputError(f"no scene will be in the split {split!r}", where=where, fix=fix)
 
 
 def _plan_learning(draft: "_Draft", goal: str) -> None:
@@ -71,11 +71,12 @@ def _plan_learning(draft: "_Draft", goal: str) -> None:
         raise InputError(
             "the experiment has no arms to train", where=draft.layers.source_of(("arms",)), fix="add `arms`"
         )
-    if goal == "report":
-        names, showcase = [arm.name for arm in experiment.arms], draft.section("report").get("showcase")
-        if showcase is not None and showcase not in names:
-            where = f"{draft.layers.source_of(('report', 'showcase'))}, report.showcase"
-            raise InputError(f"there is no arm {showcase!r}", where=where, fix=f"choose one of {', '.join(names)}")
+    showcase = draft.section("report").get("showcase")
+    shown = next((arm for arm in experiment.arms if arm.name == showcase), None)
+    if goal == "report" and showcase is not None and shown is None:
+        where = draft.layers.place_of(("report", "showcase"))
+        fix = f"choose one of {', '.join(arm.name for arm in experiment.arms)}"
+        raise InputError(f"there is no arm {showcase!r}", where=where, fix=fix)
     evaluations = {
         f"evaluate:{arm.name}:{seed}": _plan_arm(draft, arm, seed)
         for arm in experiment.arms
@@ -84,7 +85,6 @@ def _plan_learning(draft: "_Draft", goal: str) -> None:
     if goal == "report":
         rows = [arm.canonical() for arm in experiment.arms]
         # The report draws what the showcase predicts on the data that it was made from.
-        shown = next((arm for arm in experiment.arms if arm.name == draft.section("report").get("showcase")), None)
         draft.add("report", inputs=evaluations, arm=shown, arms=rows, title=experiment.title or experiment.name)
 
 
@@ -200,10 +200,8 @@ class _Draft:
         given = {name: value for name, value in {**self.shared, **own}.items() if name in model.model_fields}
         if twice := sorted(set(given) & set(section)):
             location = (*_location(stage_name), twice[0])
-            where = f"{self.layers.source_of(location)}, {'.'.join(map(str, location))}"
-            raise InputError(
-                f"{twice[0]!r} is given to this stage already", where=where, fix="set it where it is shared"
-            )
+            where, fix = self.layers.place_of(location), "set it where it is shared"
+            raise InputError(f"{twice[0]!r} is given to this stage already", where=where, fix=fix)
         for name, field in Experiment.model_fields.items():
             lacks = name in model.model_fields and model.model_fields[name].is_required() and name not in given
             if lacks and name not in section:

@@ -28,7 +28,7 @@ class Sources:
     """Folders of the artifacts that samples are read from, and of the data set; None where not needed.
 
     Attributes:
-        others: by role, what else a stage was given: artifacts that only an objective knows.
+        by_role: all that a stage was given, among it artifacts that only an objective knows.
     """
 
     index: Path
@@ -37,13 +37,13 @@ class Sources:
     teacher_labels: Path | None = None
     ground_points: Path | None = None
     bev_labels: Path | None = None
-    others: Mapping[str, Path] = field(default_factory=dict)
+    by_role: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inputs: Mapping[str, Path], data_root: Path) -> "Sources":
         """From a stage's inputs by role."""
         known = {f.name: inputs[f.name] for f in fields(cls) if f.name in inputs}
-        return cls(data_root=data_root, others={r: p for r, p in inputs.items() if r not in known}, **known)
+        return cls(data_root=data_root, by_role=inputs, **known)
 
 
 class LabelReader:
@@ -110,13 +110,13 @@ class LabelReader:
             InputError: if the artifact has no such group, or an array has no such row.
         """
         group = self._group(role)
-        rows = self._cache.get((role, row), lambda: tuple(array.read(row) for array in group.values()))
+        rows = self._cache.get(("arrays", role, row), lambda: tuple(array.read(row) for array in group.values()))
         return dict(zip(group, rows, strict=True))
 
     def _group(self, role: str) -> GroupReader:
         with self._opening:
             if role not in self._groups:
-                where = self._sources.others.get(role) or getattr(self._sources, role, None)
+                where = self._sources.by_role.get(role)
                 if where is None:
                     raise ValueError(f"the reader was made without {role}: name it in the objective's `needs`")
                 found = sorted(where.glob("*.zarr"))
