@@ -21,6 +21,7 @@ from models.bev.inputs import CameraFrames, Clip
 from models.objectives.base import Batch, Objective, Targets
 from models.objectives.frames import ClipArrays, FrameArrays
 from trainer.augment import mirrored_at_random, recoloured
+from trainer.geometric import resized_at_random, rotated_at_random
 from trainer.reader import FrameReader
 from trainer.settings import AugmentSettings
 
@@ -106,6 +107,8 @@ class BatchMaker:
     ) -> tuple[ClipArrays, Targets, int]:
         clip = self._clip(frame, pool.prepared, pool.labelled, random, left_out)
         clip = mirrored_at_random(clip, list(self.reader.index.camera_names), self.augment, random)
+        clip = rotated_at_random(clip, self.reader.grid, self.augment, random)
+        clip = resized_at_random(clip, self.reader.grid, self.augment, random)
         seen = recoloured(clip, self.augment, random)
         # Targets are of the colours as recorded: an objective that paints images is not to paint the changes.
         targets = self.objective.prepare(clip, random) if self.objective is not None and pool.prepared else {}

@@ -13,6 +13,7 @@ from models.bev.former import BevFormer
 from models.objectives.base import Batch, Losses, Objective
 from models.objectives.segmentation import class_weights, dice_loss
 from scene.errors import InputError
+from scene.labels import IGNORE
 from trainer.settings import SupervisedSettings
 
 
@@ -37,15 +38,16 @@ class SupervisedLoss(nn.Module):
     def forward(
         self, logits: Float[Tensor, "B K X Y"], bev_class: UInt8[Tensor, "B X Y"], labelled: Bool[Tensor, " B"]
     ) -> dict[str, Float[Tensor, ""]]:
-        """The terms by name; the cross-entropy's mean is over all B samples, the unlabelled ones counting 0."""
-        target = bev_class.long()
+        """The terms by name; the cross-entropy's mean is over all cells of all B samples, the unlabelled counting 0."""
+        known = bev_class != IGNORE
+        target = torch.where(known, bev_class, 0).long()
         entropy = F.cross_entropy(logits.float(), target, reduction="none")
-        counted = labelled[:, None, None].to(entropy)
+        counted = (labelled[:, None, None] & known).to(entropy)
         parts = {"supervised": (entropy * self.class_weight[target] * counted).mean()}
         if self.settings.dice_weight > 0:
             probability = logits.float().softmax(dim=1).flatten(2).transpose(1, 2)
-            alike = torch.ones_like(entropy).flatten(1)
-            parts["dice"] = self.settings.dice_weight * dice_loss(probability, target.flatten(1), alike, labelled)
+            weight = known.to(entropy).flatten(1)
+            parts["dice"] = self.settings.dice_weight * dice_loss(probability, target.flatten(1), weight, labelled)
         return parts
 
 

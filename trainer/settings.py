@@ -65,10 +65,27 @@ class AugmentSettings(Settings):
         flip: mirror the world left to right in half of the samples: images, geometry, labels and motion together.
         photometric: strength of random brightness, contrast and colour, each camera its own; 0 switches it off, 1
             varies the gains by about 40 %.
+        bev_rotation_deg: rotate the ego frame, and with it geometry, labels and motion, by up to this angle to either
+            side: few labelled drives become many. BEVDet: 22.5.
+        image_scale: enlarge each camera's images by up to this share, or reduce them as much, and cut or pad them to
+            their size at a random place, the geometry with them. BEVDet: about 0.1.
+        image_rotation_deg: rotate each camera's images likewise. BEVDet: 5.4.
     """
 
     flip: bool = True
     photometric: Annotated[float, Field(ge=0, le=1)] = 0.5
+    bev_rotation_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
+    image_scale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    image_rotation_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
+        values = serialise(self)
+        if info.context == FOR_KEY:  # as before there was any
+            for name in ("bev_rotation_deg", "image_scale", "image_rotation_deg"):
+                if not values[name]:
+                    del values[name]
+        return values
 
 
 class SupervisedSettings(Settings):

@@ -27,7 +27,7 @@ class Batch:
     Attributes:
         clip: what the model sees.
         targets: what the objective prepared for each sample, stacked; empty where no objective takes part.
-        bev_class: BEV labels; rows of samples without a label are meaningless.
+        bev_class: BEV labels, IGNORE where a cell has none; rows of samples without a label are meaningless.
         labelled: whether `bev_class` of a sample may be used.
         frame: rows of the samples in the dataset index.
         step: the optimisation step that it is for, from 0; for what is warmed up.

@@ -37,8 +37,8 @@ class LabelView:
         read: gives the label images, where the objective needs `teacher_labels`.
         points: gives the points of its ground, where the objective needs `ground_points`.
         arrays: gives its row of every array of an artifact that the objective needs, by role and array. Like all that
-            a view gives, they are as recorded, also where the sample is mirrored.
-        ego_from_view: maps (x, y, z, 1) of that keyframe's ego frame to the sample's, mirrored where that is.
+            a view gives, they are as recorded, also where the sample is mirrored, rotated or resized.
+        ego_from_view: maps (x, y, z, 1) of that keyframe's ego frame to the sample's, changed as that is.
     """
 
     frame: int
@@ -79,7 +79,7 @@ class ClipArrays:
         frames: T + 1 keyframes, oldest first. A place before a scene's first frame repeats that first frame.
         ego_from_previous: T transforms (4, 4); [t] maps the ego frame of frames[t] into that of frames[t + 1].
         has_previous: T flags; False where frames[t] stands for a frame that does not exist.
-        bev_class: BEV label of the current frame, None where it has none.
+        bev_class: BEV label of the current frame, IGNORE where a cell has none; None where the frame has none.
         views: the keyframes that show the current frame's place, its own first; empty where nobody asked.
     """
 

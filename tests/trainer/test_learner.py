@@ -7,6 +7,7 @@ from torch import nn
 
 from models.objectives.base import Losses, Objective
 from models.objectives.reprojection.config import ReprojectionConfig
+from scene.labels import IGNORE
 from tests.flat_world import GRID, SCHEMA
 from trainer.learner import Learner, SupervisedLoss
 from trainer.settings import SupervisedSettings
@@ -109,3 +110,13 @@ def test_an_objective_that_learns_beside_its_heads_is_refused():
     objective.mask_token = nn.Parameter(torch.zeros(4))
     with pytest.raises(TypeError, match=r"Decoding\.mask_token would be lost on resume"):
         learner(tells=True, objective=objective)
+
+
+def test_cells_without_a_label_have_no_say():
+    loss = SupervisedLoss(SupervisedSettings(), [torch.arange(3).byte().numpy()], 3)
+    logits = torch.randn(2, 3, 4, 6, requires_grad=True)
+    label = torch.randint(3, (2, 4, 6)).byte()
+    label[0, :2] = IGNORE
+    sum(loss(logits, label, torch.tensor([True, True])).values()).backward()
+    assert not logits.grad[0, :, :2].any()
+    assert logits.grad[0, :, 2:].abs().min() > 0
