@@ -6,6 +6,7 @@ import torch
 
 from models.objectives.reprojection.config import ReprojectionConfig
 from models.objectives.reprojection.objective import ReprojectionObjective
+from scene.labels import IGNORE
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
 from trainer.batches import BatchMaker, Pool, ahead
 from trainer.reader import FrameReader
@@ -110,3 +111,15 @@ def test_ahead_keeps_the_order_and_raises_where_the_value_is_due():
     assert [next(values) for _ in range(6)] == [0, 1, 4, 9, 16, 25]
     with pytest.raises(ValueError, match="six"):
         next(values)
+
+
+def test_a_batch_is_rotated_and_resized_where_that_is_on(reader):
+    plain = maker(reader).batch(0)
+    moved = replace(maker(reader), augment=AugmentSettings(bev_rotation_deg=20.0, image_scale=0.2)).batch(0)
+    unknown = (moved.bev_class[:2] == IGNORE).flatten(1).float().mean(dim=1)
+    assert (unknown > 0).all()
+    assert (unknown < 0.4).all()
+    assert not (plain.bev_class == IGNORE).any()
+    assert moved.clip.frames[-1].images.shape == plain.clip.frames[-1].images.shape
+    assert not torch.equal(moved.clip.frames[-1].images, plain.clip.frames[-1].images)
+    assert_same(moved, replace(maker(reader), augment=AugmentSettings(bev_rotation_deg=20.0, image_scale=0.2)).batch(0))

@@ -15,21 +15,15 @@ from models.objectives.segmentation import make_decoder
 from stages.learn.finetune import FinetuneSettings
 from stages.stage import StageRun
 from stages.training import run_training
-from trainer.augment import check_flip
-from trainer.batches import BatchMaker, Pool, prefetched
-from trainer.checkpoint import CHECKPOINT_FILE, save_history, save_model
+from trainer.batches import Pool
 from trainer.distributed import Job
-from trainer.labels import Sources
 from trainer.learner import Learner, SupervisedLoss
-from trainer.loop import Training
-from trainer.network import describe, load_network, new_trunk
+from trainer.network import load_network, new_trunk
 from trainer.process import Process
 from trainer.reader import FrameReader
-from trainer.settings import check_split
+from trainer.session import batch_maker, open_reader, train_and_save
 from trainer.subset import frames_of_fraction
 
-CALIBRATION_FRAMES = 24
-"""Frames from which the objective takes its statistics, our choice; stage `pretrain` has as many."""
 STATISTICS_FRAMES = 64
 """Frames from which class weights are taken, our choice."""
 
@@ -47,58 +41,26 @@ def train(job: Job, process: Process) -> dict[str, Any]:
             diverges.
     """
     settings = FinetuneSettings.parse(job.settings)
-    check_flip(settings.grid, settings.augment)
-    check_split(settings.batch_parts, process.world_size, settings.optimiser.gradient_accumulation)
-    inputs = {role: Path(folder) for role, folder in job.inputs.items()}
-    sources = Sources.of(inputs, Path(job.data_root))
-    model = settings.model
-    reader = FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
+    reader = open_reader(settings, job, process)
     labelled = frames_of_fraction(reader.index, settings.split, settings.label_fraction, settings.subset_seed)
-
-    trunk = new_trunk(model, settings.grid, settings.seed)
+    trunk = new_trunk(settings.model, settings.grid, settings.seed)
     objective = _kept_objective(settings)
+    num_classes = len(settings.label_schema.classes)
     learner = Learner(
         trunk,
-        _heads(trunk, objective, len(settings.label_schema.classes)),
-        SupervisedLoss(settings.supervised, _some_labels(reader, labelled), len(settings.label_schema.classes)),
+        _heads(trunk, objective, num_classes),
+        SupervisedLoss(settings.supervised, _some_labels(reader, labelled), num_classes),
         objective,
         settings.keep_objective_weight,
     )
     if settings.init == "pretrained":
-        learner.load_pretrained(load_network(inputs["pretrain"], model, settings.grid, settings.label_schema))
-    maker = BatchMaker(
-        reader=reader,
-        pools=_pools(settings, labelled, reader.index.frames_of_split(settings.split)),
-        objective=objective,
-        augment=settings.augment,
-        seed=settings.seed,
-        rank=process.rank,
-        world_size=process.world_size,
-        drop_history_frame=model.drop_history_frame,
-    )
-    if objective is not None:
-        objective.calibrate(maker.calibration_samples(CALIBRATION_FRAMES))
-    learner.to(process.device)
-    folder = Path(job.folder)
-    optimiser = settings.optimiser
-    history = Training(
-        learner=learner,
-        batches=lambda step: prefetched(
-            maker, step, optimiser.steps, process.num_readers, pinned=process.device.type == "cuda"
-        ),
-        settings=optimiser,
-        seed=settings.seed,
-        checkpoint=folder / CHECKPOINT_FILE,
-        process=process,
-        title=f"finetune {settings.label_fraction:.0%} {settings.init}",
-    ).run()
-    if process.is_first:
-        save_history(folder, history)
-        save_model(
-            folder, learner.weights(), describe(model, settings.grid, settings.label_schema, list(learner.heads))
-        )
+        pretrained = Path(job.inputs["pretrain"])
+        learner.load_pretrained(load_network(pretrained, settings.model, settings.grid, settings.label_schema))
+    pools = _pools(settings, labelled, reader.index.frames_of_split(settings.split))
+    maker = batch_maker(settings, reader, pools, objective, process)
+    train_and_save(settings, learner, maker, job, process, f"finetune {settings.label_fraction:.0%} {settings.init}")
     return {
-        "optimisation_steps": optimiser.steps,
+        "optimisation_steps": settings.optimiser.steps,
         "samples": settings.num_samples,
         "labelled_scenes": len(np.unique(reader.index.frame_scene[labelled])),
         "labelled_frames": len(labelled),
