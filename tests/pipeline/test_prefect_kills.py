@@ -23,7 +23,7 @@ OVERRIDES = [
     "runtime.checkpoint_seconds=0",
     "teacher_labels.frames_per_shard=1",
     "teacher_labels.teacher.image_hw_px=[96, 192]",
-    "pretrain.optimiser.steps=60",  # so that there is time to be killed in
+    "pretrain.optimiser.steps=24",  # so that there is time to be killed in
     "data.world.frames_per_scene=2",
 ]
 EXPERIMENT = {"config": "smoke", "until": "pretrain", "overrides": OVERRIDES}
