@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.objectives.frames import ClipArrays, FrameArrays
 from scene.errors import InputError
 from scene.grid import BevGrid
+from scene.transform import inverse
 from trainer.settings import AugmentSettings
 
 MIRROR_4 = np.diag([1.0, -1.0, 1.0, 1.0])
@@ -62,12 +63,25 @@ def mirrored(clip: ClipArrays, cameras: NDArray[np.int64]) -> ClipArrays:
 
     What is read through a view stays as it was recorded; `ego_from_view` mirrors its place.
     """
+    moved = in_ego_frame(clip, MIRROR_4)
+    return replace(
+        moved,
+        frames=tuple(_mirrored_frame(frame, cameras) for frame in moved.frames),
+        bev_class=None if clip.bev_class is None else clip.bev_class[:, ::-1],
+    )
+
+
+def in_ego_frame(clip: ClipArrays, ego_from_recorded: NDArray[np.float64]) -> ClipArrays:
+    """The clip's matrices in other ego frames: those of all its keyframes moved by one orthogonal transform (4, 4).
+
+    Images and what lies on the grid are left to the caller.
+    """
+    recorded_from_ego = inverse(ego_from_recorded)
     return replace(
         clip,
-        frames=tuple(_mirrored_frame(frame, cameras) for frame in clip.frames),
-        ego_from_previous=tuple(MIRROR_4 @ motion @ MIRROR_4 for motion in clip.ego_from_previous),
-        bev_class=None if clip.bev_class is None else clip.bev_class[:, ::-1],
-        views=tuple(replace(view, ego_from_view=MIRROR_4 @ view.ego_from_view) for view in clip.views),
+        frames=tuple(replace(f, image_from_ego=f.image_from_ego @ recorded_from_ego) for f in clip.frames),
+        ego_from_previous=tuple(ego_from_recorded @ motion @ recorded_from_ego for motion in clip.ego_from_previous),
+        views=tuple(replace(view, ego_from_view=ego_from_recorded @ view.ego_from_view) for view in clip.views),
     )
 
 
@@ -76,7 +90,7 @@ def _mirrored_frame(frame: FrameArrays, cameras: NDArray[np.int64]) -> FrameArra
     return replace(
         frame,
         images=frame.images[cameras, :, ::-1],
-        image_from_ego=flip_image @ frame.image_from_ego[cameras] @ MIRROR_4,
+        image_from_ego=flip_image @ frame.image_from_ego[cameras],
         valid=frame.valid[cameras],
         seen=frame.seen[:, ::-1],
     )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from models.objectives.frames import ClipArrays, FrameArrays
 from scene.grid import BevGrid
 from scene.labels import IGNORE
-from scene.transform import inverse, rigid, rotation_from_euler
+from scene.transform import rigid, rotation_from_euler
+from trainer.augment import in_ego_frame
 from trainer.settings import AugmentSettings
 
 
@@ -31,24 +32,17 @@ def rotated(clip: ClipArrays, grid: BevGrid, angle_rad: float) -> ClipArrays:
     Cells that the grid did not cover before have no label (IGNORE) and are not seen. What is read through a view stays
     as it was recorded; `ego_from_view` rotates its place.
     """
-    after = rigid(rotation_from_euler(0, 0, angle_rad), np.zeros(3))
-    before = inverse(after)
-    centres = grid.centres()
-    cells, inside = grid.cells_of(centres @ before[:2, :2].T)
+    ego_from_recorded = rigid(rotation_from_euler(0, 0, angle_rad), np.zeros(3))
+    cells, inside = grid.cells_of(grid.centres() @ ego_from_recorded[:2, :2])
 
     def moved(layer: NDArray[np.generic], outside: int) -> NDArray[np.generic]:
         return np.where(inside, layer[cells[..., 0], cells[..., 1]], np.asarray(outside, layer.dtype))
 
-    def moved_frame(frame: FrameArrays) -> FrameArrays:
-        image_from_ego = frame.image_from_ego @ before
-        return replace(frame, image_from_ego=image_from_ego, seen=moved(frame.seen, False))
-
+    clip = in_ego_frame(clip, ego_from_recorded)
     return replace(
         clip,
-        frames=tuple(moved_frame(frame) for frame in clip.frames),
-        ego_from_previous=tuple(after @ motion @ before for motion in clip.ego_from_previous),
+        frames=tuple(replace(frame, seen=moved(frame.seen, False)) for frame in clip.frames),
         bev_class=None if clip.bev_class is None else moved(clip.bev_class, IGNORE),
-        views=tuple(replace(view, ego_from_view=after @ view.ego_from_view) for view in clip.views),
     )
 
 
