@@ -1,12 +1,12 @@
 """How a model is optimised, as settings. Imports no torch: the plan and the command line read them too."""
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_serializer
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from scene.errors import InputError
-from scene.settings import FOR_KEY, Settings
+from scene.settings import JOINED_LATER, Settings
 
 JOB_SLOT = "BEVPRIOR_JOB_SLOT"
 """The environment variable that numbers processes which train at the same time, from 0: each takes a GPU of its own."""
@@ -43,14 +43,7 @@ class OptimiserSettings(Settings):
     gradient_clip: PositiveFloat = 35.0
     precision: Literal["float32", "bfloat16"] = "float32"
     log_every: PositiveInt = 10
-    gradient_accumulation: PositiveInt = 1
-
-    @model_serializer(mode="wrap")
-    def _without_default(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
-        values = serialise(self)
-        if info.context == FOR_KEY and self.gradient_accumulation == 1:  # as before there was any other
-            del values["gradient_accumulation"]
-        return values
+    gradient_accumulation: Annotated[PositiveInt, JOINED_LATER] = 1
 
     @property
     def num_samples(self) -> int:
@@ -74,18 +67,9 @@ class AugmentSettings(Settings):
 
     flip: bool = True
     photometric: Annotated[float, Field(ge=0, le=1)] = 0.5
-    bev_rotation_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
-    image_scale: Annotated[float, Field(ge=0, le=1)] = 0.0
-    image_rotation_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_off(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
-        values = serialise(self)
-        if info.context == FOR_KEY:  # as before there was any
-            for name in ("bev_rotation_deg", "image_scale", "image_rotation_deg"):
-                if not values[name]:
-                    del values[name]
-        return values
+    bev_rotation_deg: Annotated[float, Field(ge=0, le=180), JOINED_LATER] = 0.0
+    image_scale: Annotated[float, Field(ge=0, le=1), JOINED_LATER] = 0.0
+    image_rotation_deg: Annotated[float, Field(ge=0, le=45), JOINED_LATER] = 0.0
 
 
 class SupervisedSettings(Settings):

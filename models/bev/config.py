@@ -1,11 +1,10 @@
 """Settings of the BEV trunk. Imports no torch: the plan and the command line read them too."""
 
-from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, model_serializer, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from scene.settings import FOR_KEY, Settings
+from scene.settings import Settings
 
 STAGE_STRIDES = (4, 8, 16, 32)
 """Stride in px of the stages 1 to 4 of every supported backbone."""
@@ -58,12 +57,9 @@ class BackboneConfig(Settings):
     frozen_stages: int = Field(default=0, ge=0, le=4)
     gradient_checkpointing: bool = False
 
-    @model_serializer(mode="wrap")
-    def _without_place(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
-        values = serialise(self)
-        if info.context == FOR_KEY and self.pretrained is not None:
-            del values["pretrained"], values["revision"]
-        return values
+    def for_key(self, values: dict[str, Any]) -> dict[str, Any]:  # noqa: D102 - see Settings
+        place = () if self.pretrained is None else ("pretrained", "revision")
+        return {name: value for name, value in super().for_key(values).items() if name not in place}
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":

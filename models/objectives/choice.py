@@ -1,11 +1,10 @@
 """Settings that choose an objective: `{name: reprojection, ...}`, the rest checked by that objective's own model."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, SerializeAsAny, model_serializer
+from pydantic import BeforeValidator, SerializeAsAny
 
-from scene.settings import FOR_KEY, Settings, ValidationError
+from scene.settings import Settings, ValidationError
 
 
 class ObjectiveConfig(Settings):
@@ -26,12 +25,9 @@ class ObjectiveConfig(Settings):
     predicts_bev: ClassVar[bool] = True
     name: str
 
-    @model_serializer(mode="wrap")
-    def _with_version(self, serialise: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
-        values = serialise(self)
-        if info.context == FOR_KEY and self.version > 1:
-            values["version"] = self.version
-        return values
+    def for_key(self, values: dict[str, Any]) -> dict[str, Any]:  # noqa: D102 - see Settings
+        version = {"version": self.version} if self.version > 1 else {}
+        return super().for_key(values) | version
 
 
 def _resolve(value: Any) -> Any:

@@ -1,8 +1,10 @@
 """Settings of the teachers. Imports no torch: stage descriptions import this."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from scene.settings import Settings
+from scene.settings import NOT_IN_KEY, Settings
 
 
 class TeacherSource(Settings):
@@ -13,8 +15,8 @@ class TeacherSource(Settings):
         revision: the full commit hash of a hub model. Not read for the other two.
     """
 
-    source: str = "embedded"
-    revision: str | None = None
+    source: Annotated[str, NOT_IN_KEY] = "embedded"
+    revision: Annotated[str | None, NOT_IN_KEY] = None
 
 
 class EmbeddedTeacherSettings(Settings):
@@ -59,7 +61,7 @@ class SamSettings(Settings):
 
     teacher: TeacherSource
     points_per_side: int = Field(32, gt=0)
-    points_per_batch: int = Field(64, gt=0)
+    points_per_batch: Annotated[int, Field(gt=0), NOT_IN_KEY] = 64
     min_predicted_iou: float = 0.88
     min_stability: float = 0.95
     stability_offset: float = 1.0

@@ -1,13 +1,13 @@
 """Evaluation: a trained model, or an untrained one, against the BEV labels of a split."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
 from models.bev.config import BevFormerConfig
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import Settings
+from scene.settings import NOT_IN_KEY, Settings
 from stages.stage import Stage
 
 
@@ -21,9 +21,10 @@ class EvaluateSettings(Settings):
         every: score every n-th frame of the split, counted in the order of the dataset index; all are predicted,
             because each hands its BEV features on to the next.
         seed: of the random weights, where no trained model comes in.
-        batch_size: scenes that are predicted side by side.
+        batch_size: scenes that are predicted side by side; decides how fast, and no more than a last bit of a logit.
         by_visibility: also score seen, occluded and unseen cells apart, by the teacher's labels. With False, here and
-            in the report's `pseudo_labels`, an experiment that pretrains nothing needs no teacher.
+            in the report's `pseudo_labels`, an experiment that pretrains nothing needs no teacher. Keys say it by
+            whether there are teacher labels among the inputs.
     """
 
     model: BevFormerConfig
@@ -32,21 +33,13 @@ class EvaluateSettings(Settings):
     split: str = "val"
     every: PositiveInt = 1
     seed: int = 0
-    batch_size: Annotated[int, Field(ge=1)] = 4
-    by_visibility: bool = True
+    batch_size: Annotated[int, Field(ge=1), NOT_IN_KEY] = 4
+    by_visibility: Annotated[bool, NOT_IN_KEY] = True
 
     @property
     def unread(self) -> tuple[str, ...]:
         """Inputs of the stage that these settings do without."""
         return () if self.by_visibility else ("teacher_labels",)
-
-    def canonical(self) -> dict[str, Any]:
-        """Without the batch size: it decides how fast, and no more than a last bit of a logit. And without
-        `by_visibility`: whether there are teacher labels says it."""
-        values = super().canonical()
-        values.pop("batch_size")
-        values.pop("by_visibility")
-        return values
 
 
 STAGE = Stage(

@@ -84,14 +84,12 @@ class FinetuneSettings(Settings):
             )
         return size // 2, size // 2
 
-    def canonical(self) -> dict[str, Any]:
+    def for_key(self, values: dict[str, Any]) -> dict[str, Any]:
         """Without what plays no part in this arm, so that changing it does not train the arm anew."""
-        values = super().canonical()
-        values.pop("from_random" if self.init == "pretrained" else "from_pretrained")
+        unused = {"from_random" if self.init == "pretrained" else "from_pretrained"}
         if self.objective is None:
-            values.pop("kept_objective")
-            values.pop("keep_objective_weight")
-        return values
+            unused |= {"kept_objective", "keep_objective_weight"}
+        return {name: value for name, value in super().for_key(values).items() if name not in unused}
 
 
 STAGE = Stage(

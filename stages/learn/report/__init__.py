@@ -1,12 +1,12 @@
 """The report: scores of every arm in one table, and pictures of a few frames, as one static HTML file."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import Settings
+from scene.settings import NOT_IN_KEY, Settings
 from stages.stage import Stage
 
 Changes = dict[Literal["geometry", "ground_points", "pretrain", "finetune", "evaluate"], dict[str, Any]]
@@ -50,18 +50,12 @@ class ReportSettings(Settings):
     arms: tuple[Arm, ...]
     showcase: str
     num_frames: int = 4
-    pseudo_labels: bool = True
+    pseudo_labels: Annotated[bool, NOT_IN_KEY] = True
 
     @property
     def unread(self) -> tuple[str, ...]:
         """Inputs of the stage that these settings do without."""
         return () if self.pseudo_labels else ("teacher_labels",)
-
-    def canonical(self) -> dict[str, Any]:
-        """Without `pseudo_labels`: whether there are any says it."""
-        values = super().canonical()
-        values.pop("pseudo_labels")
-        return values
 
 
 STAGE = Stage(

@@ -1,7 +1,5 @@
 """Stage `teacher_labels`: what a teacher network sees in every camera image, in our classes."""
 
-from typing import Any
-
 from pydantic import Field, field_validator, model_validator
 
 from models.teachers.settings import SamSettings, TeacherSource
@@ -54,19 +52,6 @@ class TeacherLabelsSettings(Settings):
     def _map_fits(self) -> "TeacherLabelsSettings":
         self.teacher.map.lookup(self.label_schema)
         return self
-
-    def canonical(self) -> dict[str, Any]:
-        """Without the places where teachers lie: the digests of what lies there join the key (`fingerprint`).
-
-        And without how many prompts are decoded at once, which the masks do not depend on.
-        """
-        values = super().canonical()
-        if values["sam"] is not None:
-            values["sam"].pop("points_per_batch")
-        for teacher in (values["teacher"], (values["sam"] or {}).get("teacher", {})):
-            for place in TeacherSource.model_fields:
-                teacher.pop(place, None)
-        return values
 
 
 STAGE = Stage(
