@@ -7,6 +7,9 @@ from pipeline.layers import merge
 from stages.learn.report import Arm, Changes
 from study.settings import Kind, Setting, Study
 
+LABELS_OF: dict[Kind, float] = {"scratch": 1.0, "pretrained": 0.5}
+"""The share of the labels that each kind is compared with: what the claim is about."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -43,7 +46,7 @@ def tuning_runs(study: Study) -> list[Run]:
     with half of them."""
     chosen_by: Changes = {"evaluate": {"split": study.tuning_split}}
     return [
-        _run(name, setting, kind, 1.0 if kind == "scratch" else 0.5, "tuning", candidate, combined(changes, chosen_by))
+        _run(name, setting, kind, LABELS_OF[kind], "tuning", candidate, combined(changes, chosen_by))
         for name, setting in study.settings.items()
         for kind, candidates in setting.candidates.items()
         for candidate, changes in candidates.items()
@@ -55,20 +58,18 @@ def shown_runs(study: Study, chosen: dict[tuple[str, Kind], Changes]) -> list[Ru
     """What the study shows, with the candidates that were `chosen`."""
     runs: list[Run] = []
     for name, setting in study.settings.items():
-        scratch, pretrained = chosen[name, "scratch"], chosen[name, "pretrained"]
-        runs += (_run(name, setting, "scratch", f, "curve", "", scratch) for f in setting.fractions["scratch"])
-        runs += (_run(name, setting, "pretrained", f, "curve", "", pretrained) for f in setting.fractions["pretrained"])
+        for kind, fractions in setting.fractions.items():
+            runs += (_run(name, setting, kind, f, "curve", "", chosen[name, kind]) for f in fractions)
         for kind, lengths in setting.lengths.items():
-            fraction = 1.0 if kind == "scratch" else 0.5
-            base = chosen[name, kind]
-            runs += (
-                _run(name, setting, kind, fraction, "time", length, combined(base, c)) for length, c in lengths.items()
+            for length, changes in lengths.items():
+                changed = combined(chosen[name, kind], changes)
+                runs.append(_run(name, setting, kind, LABELS_OF[kind], "time", length, changed))
+        for kind, ablation, changes in study.ablations_of(setting):
+            unlabelled = 0.0 in setting.fractions[kind] and "finetune" not in changes
+            changed = combined(chosen[name, kind], changes)
+            runs.append(
+                _run(name, setting, kind, 0.0 if unlabelled else LABELS_OF[kind], "ablation", ablation, changed)
             )
-        for ablation in study.ablations_of(setting):
-            changes = combined(pretrained, study.ablations[ablation])
-            without_labels = 0.0 in setting.fractions["pretrained"] and "finetune" not in study.ablations[ablation]
-            fraction = 0.0 if without_labels else 0.5
-            runs.append(_run(name, setting, "pretrained", fraction, "ablation", ablation, changes))
     return runs
 
 

@@ -83,10 +83,10 @@ def _claims(study: Study, setting: str, world_seed: int, rows: Sequence[Row]) ->
         gains = [100 * (half[s].miou - full[s].miou) for s in _both(half, full)]
         title = "Pretrained + 50 % of the labels, over from scratch with 100 % (pp mIoU)"
         claims.append(claim("gain", title, gains, goals.gain_pp[setting]))
-    ratios = [half[s].time_s(clock) / full[s].time_s(clock) for s in _both(half, full)]
-    seconds = "CPU seconds" if clock == "cpu_s" else "wall-clock seconds"
-    title = f"Its total training time over the baseline's ({seconds})"
-    claims.append(claim("time", title, ratios, goals.time_ratio, at_most=True))
+        ratios = [half[s].time_s(clock) / full[s].time_s(clock) for s in _both(half, full)]
+        seconds = "CPU seconds" if clock == "cpu_s" else "wall-clock seconds"
+        title = f"Its total training time over the baseline's ({seconds})"
+        claims.append(claim("time", title, ratios, goals.time_ratio, at_most=True))
     if setting in goals.unlabelled_ratio:
         ratios = [none[s].miou / full[s].miou for s in _both(none, full) if full[s].miou > 0]
         title = "Pretrained without any label, over from scratch with 100 % (ratio of mIoU)"

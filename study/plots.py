@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from study.arms import LABELS_OF
 from study.rows import Row
 from study.settings import Clock, Kind, Study
 
@@ -55,13 +56,16 @@ def _label_curve(axes: Axes, rows: Sequence[Row]) -> None:
 def _time_curve(axes: Axes, rows: Sequence[Row], clock: Clock) -> None:
     """mIoU against seconds of processor (or accelerator) time, pretraining included."""
     for kind in COLOURS:
-        fraction = 1.0 if kind == "scratch" else 0.5
-        curve = [r for r in rows if r.part in ("curve", "time") and (r.arm, r.label_fraction) == (kind, fraction)]
-        steps = sorted({row.steps for row in curve})
-        points = [[row for row in curve if row.steps == s] for s in steps]
-        _band(axes, kind, [(statistics.fmean(r.time_s(clock) for r in p), [r.miou for r in p]) for p in points])
+        _band(axes, kind, time_points(rows, kind, clock))
     unit = "CPU" if clock == "cpu_s" else "wall-clock"
     axes.set_xlabel(f"{unit} seconds of training, pretraining included (from scratch: all labels; pretrained: half)")
+
+
+def time_points(rows: Sequence[Row], kind: Kind, clock: Clock) -> list[tuple[float, list[float]]]:
+    """Mean seconds, and mIoU of every seed, of what was chosen and of each other length: shortest first."""
+    curve = [r for r in rows if r.part in ("curve", "time") and (r.arm, r.label_fraction) == (kind, LABELS_OF[kind])]
+    points = [[row for row in curve if row.variant == variant] for variant in {row.variant for row in curve}]
+    return sorted((statistics.fmean(r.time_s(clock) for r in point), [r.miou for r in point]) for point in points)
 
 
 def _band(axes: Axes, kind: Kind, points: Sequence[tuple[float, Sequence[float]]]) -> None:

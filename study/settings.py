@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 
 from pipeline.config import load_experiment
 from pipeline.faults import parse_settings
@@ -28,7 +28,9 @@ class Setting(Settings):
         labelled: share of the pool's scenes that has labels: what "100 %" means here.
         fractions: by kind, label fractions of the curve, of the labelled scenes; 0 is pretraining alone.
         candidates: by kind, the settings that are tried; the one that scores best on the tuning towns is taken.
-        ablations: names of the study's ablations that are run here, or "all".
+        ablations: names of the study's ablations that are run here, or "all". Each is compared with what is shown of
+            its kind: from scratch with all labels; pretrained without labels, or with half of them where it changes
+            the fine-tuning or pretraining alone is not shown.
         lengths: by kind, further lengths for the curve over time, as changes.
     """
 
@@ -39,23 +41,29 @@ class Setting(Settings):
     ablations: tuple[str, ...] | Literal["all"] = ()
     lengths: dict[Kind, dict[str, Changes]] = Field(default={})
 
+    @model_validator(mode="after")
+    def _kinds_have_candidates(self) -> "Setting":
+        if strange := sorted({*self.fractions, *self.lengths} - self.candidates.keys()):
+            raise ValueError(f"{strange[0]} has fractions or lengths and no candidates")
+        return self
+
 
 class Goals(Settings):
-    """What is to be shown; see docs/study.md.
+    """What is to be shown, by setting; nothing is claimed of a setting without a goal. See docs/study.md.
 
     Attributes:
-        gain_pp: pretrained with half the labels, over from scratch with all, in percentage points, by setting.
-        time_ratio: total time of that arm over the baseline's.
-        unlabelled_ratio: mIoU without any label over from scratch with all, by setting.
-        few: the label fraction that should be no worse than all labels from scratch, by setting.
+        gain_pp: pretrained with half the labels, over from scratch with all, in percentage points.
+        time_ratio: total time of that arm over the baseline's, where there is such a gain to show.
+        unlabelled_ratio: mIoU without any label over from scratch with all.
+        few: the label fraction that should be no worse than all labels from scratch.
         ground_ratio: reprojection ceiling on the ground found over that on the true ground; None where the objective
             has nothing to do with the ground.
     """
 
-    gain_pp: dict[str, float]
-    time_ratio: PositiveFloat
-    unlabelled_ratio: dict[str, float]
-    few: dict[str, Fraction]
+    gain_pp: dict[str, float] = Field(default={})
+    time_ratio: PositiveFloat = 1 / 3
+    unlabelled_ratio: dict[str, float] = Field(default={})
+    few: dict[str, Fraction] = Field(default={})
     ground_ratio: PositiveFloat | None = None
 
 
@@ -73,8 +81,8 @@ class Study(Settings):
         tuning_split: the towns that choose; never those that are shown.
         clock: what counts as time: processor seconds where trainings share a machine, wall-clock seconds on a GPU
             (with one training at a time: runtime.num_jobs=1).
-        settings, ablations, goals: see there. An ablation is a change of the pretrained arm: without labels, or with
-            half of them where it changes the fine-tuning or the setting does not show pretraining alone.
+        settings, goals: see there.
+        ablations: by kind and name, changes of what was chosen.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -87,12 +95,13 @@ class Study(Settings):
     tuning_split: str = "teacher"
     clock: Clock = "cpu_s"
     settings: dict[str, Setting]
-    ablations: dict[str, Changes] = Field(default={})
-    goals: Goals
+    ablations: dict[Kind, dict[str, Changes]] = Field(default={})
+    goals: Goals = Goals()
 
-    def ablations_of(self, setting: Setting) -> tuple[str, ...]:
-        """Names of the ablations that are run in a setting."""
-        return tuple(self.ablations) if setting.ablations == "all" else setting.ablations
+    def ablations_of(self, setting: Setting) -> list[tuple[Kind, str, Changes]]:
+        """Kind, name and changes of the ablations that are run in a setting."""
+        every = [(kind, name, change) for kind, named in self.ablations.items() for name, change in named.items()]
+        return [one for one in every if setting.ablations == "all" or one[1] in setting.ablations]
 
     def with_seeds(self, number: int) -> "Study":
         """The same study with the seeds 0 to `number` - 1.
@@ -137,7 +146,8 @@ def load_study(config: str) -> Study:
     layers = read_layers(file)
     study = parse_settings(Study, layers.merged(), layers)
     for name, setting in study.settings.items():
-        if unknown := sorted(set(study.ablations_of(setting)) - set(study.ablations)):
+        known = {ablation for _, ablation, _ in study.ablations_of(setting)}
+        if setting.ablations != "all" and (unknown := sorted(set(setting.ablations) - known)):
             raise InputError(f"no ablation {unknown[0]!r}", where=f"{shown(file)}, settings.{name}.ablations")
     study.check_choice(shown(file))
     return study

@@ -43,7 +43,7 @@ def tuning_table(study: Study, rows: Sequence[Row]) -> list[Cells]:
 
 
 def ablation_table(rows: Sequence[Row]) -> list[Cells]:
-    """World, setting, what was changed, labels in %, mIoU, and the paired difference to the unchanged arm in pp."""
+    """World, setting, arm, what was changed, labels in %, mIoU, and the paired difference to what was chosen."""
     table: list[Cells] = []
     for row in rows:
         if row.part != "ablation" or row.seed != min(r.seed for r in rows if r.part == "ablation"):
@@ -57,7 +57,7 @@ def ablation_table(rows: Sequence[Row]) -> list[Cells]:
             r.seed: r.miou
             for r in rows
             if (r.part, r.arm, r.setting, r.world_seed, r.label_fraction)
-            == ("curve", "pretrained", row.setting, row.world_seed, row.label_fraction)
+            == ("curve", row.arm, row.setting, row.world_seed, row.label_fraction)
         }
         both = sorted(own.keys() & whole.keys())
         difference = [100 * (own[seed] - whole[seed]) for seed in both]
@@ -65,6 +65,7 @@ def ablation_table(rows: Sequence[Row]) -> list[Cells]:
             (
                 str(row.world_seed),
                 row.setting,
+                row.arm,
                 row.variant,
                 f"{100 * row.label_fraction:g}",
                 _mean([100 * value for value in own.values()]),

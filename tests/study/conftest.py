@@ -25,7 +25,7 @@ STUDY = {
             "ablations": ["no temporal loss"],
         }
     },
-    "ablations": {"no temporal loss": {"pretrain": {"objective": {"temporal": {"weight": 0.0}}}}},
+    "ablations": {"pretrained": {"no temporal loss": {"pretrain": {"objective": {"temporal": {"weight": 0.0}}}}}},
     "goals": {
         "gain_pp": {"B": 2.5},
         "time_ratio": 0.3333,

@@ -1,4 +1,5 @@
 from study.arms import arms_of, combined, shown_runs, tuning_runs
+from study.tables import ablation_table
 from study.tuning import changes_of, chosen_candidates
 from tests.study.conftest import row
 
@@ -44,6 +45,23 @@ def test_curves_lengths_and_ablations_vary_the_chosen_settings(study):
     }
     names = [arm.name for arm in arms_of(runs)]
     assert len(set(names)) == len(names)
+
+
+def test_each_kind_has_ablations_of_its_own(study):
+    changes = {"finetune": {"augment": {"flip": False}}}
+    study = study.model_copy(update={"ablations": {**study.ablations, "scratch": {"no mirroring": changes}}})
+    setting = study.settings["B"].model_copy(update={"ablations": "all"})
+    study = study.model_copy(update={"settings": {"B": setting}})
+    chosen = changes_of(study, {("B", "scratch"): "long", ("B", "pretrained"): "plain"})
+    ablations = [run for run in shown_runs(study, chosen) if run.part == "ablation"]
+    assert [(run.kind, run.variant, run.label_fraction) for run in ablations] == [
+        ("pretrained", "no temporal loss", 0.0),
+        ("scratch", "no mirroring", 1.0),
+    ]
+    assert ablations[1].arm.changes == {"finetune": {"from_random": {"steps": 4}, **changes["finetune"]}}
+    named = [("pretrained", 0.0, 0.2, ""), ("scratch", 1.0, 0.4, ""), ("scratch", 1.0, 0.3, "no mirroring")]
+    rows = [row(arm, f, 0, miou, variant=v, part="ablation" if v else "curve") for arm, f, miou, v in named]
+    assert [(cells[2], cells[3], cells[-1]) for cells in ablation_table(rows)] == [("scratch", "no mirroring", "-10.0")]
 
 
 def test_changes_lie_over_each_other_and_none_is_changed():

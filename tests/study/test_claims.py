@@ -4,6 +4,7 @@ import pytest
 
 from study.claims import claims_of
 from study.page import verdict, write_page
+from study.settings import Goals
 from study.tables import curve_table
 from tests.study.conftest import row
 
@@ -48,6 +49,13 @@ def test_what_was_not_run_is_not_met_and_the_page_says_so(study, tmp_path):
     page = (tmp_path / "index.html").read_text()
     assert "1 of 3 claims are not reached." in page
     assert "1 more are not measured in this study." in page
+
+
+def test_a_study_without_goals_claims_nothing_and_its_page_says_so(study, tmp_path):
+    study = study.model_copy(update={"goals": Goals()})
+    assert claims_of(study, rows()) == []
+    write_page(study, rows(), [], {}, [], tmp_path / "index.html")
+    assert "Nothing is claimed in this study." in (tmp_path / "index.html").read_text()
 
 
 def test_verdicts_say_by_how_much_a_goal_is_missed(study):

@@ -48,6 +48,10 @@ def test_studies_beside_the_small_one_have_settings_that_it_tried(name):
     [
         ({"seeds": [0]}, "seeds"),
         ({"goal": {}}, "unknown key 'goal' .*study.yaml, goal.: did you mean 'goals'"),
+        (
+            {"settings": {"B": {**STUDY["settings"]["B"], "candidates": {"scratch": {"one": {}}}}}},
+            "pretrained has fractions",
+        ),
         ({"ablations": {}}, "no ablation 'no temporal loss'"),
         ({"tuning_seeds": [1]}, "seed 1 is to choose settings, and to be shown"),
         ({"tuning_split": "val"}, r"chosen on the towns 'val', which are shown.*third set of towns"),
