@@ -101,8 +101,8 @@ def times(machine: Machine, stage: str) -> dict[str, int]:
 
 
 def undisturbed(cache: Path) -> dict[str, str]:
-    """Output digests of the same run without Prefect and without a kill."""
-    settings = [part for override in OVERRIDES for part in ("--set", override)]
+    """Output digests of the same run without Prefect, without a kill and without Dask."""
+    settings = [part for override in (*OVERRIDES, "runtime.num_workers=1") for part in ("--set", override)]
     command = [BEVPRIOR, "run", "smoke", "--until", "pretrain", *settings]
     done = subprocess.run(command, env=environment(cache), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -34,9 +34,8 @@ def killed(job, folder, first_step, die_in_step):
     return subprocess.run([sys.executable, "-m", "tests.trainer.tiny", str(file)], check=False, timeout=100).returncode
 
 
-@pytest.mark.parametrize("muon_factor", [0.0, 4.0])
-def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path, muon_factor):
-    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(muon_factor=muon_factor))
+def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path):
+    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(muon_factor=4.0))  # AdamW's state as well as Muon's
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     run_job(tiny.job(dataset, whole, settings))
     job = tiny.job(dataset, resumed, settings)
