@@ -88,7 +88,7 @@ faults: $(READY)  ## SIGKILL at hundreds of instants, in every stage, gc and pus
 	@$(BIN)/python -m faults.kills $(ARGS)
 races: $(READY)  ## eight processes start the same run at once: one artifact, nothing computed twice
 	@$(BIN)/python -m faults.races $(ARGS)
-corruption: $(READY)  ## a thousand damaged files: each named, none read as data, and repaired
+corruption: $(READY)  ## a thousand damaged files: each named, no array read as data, and repaired
 	@$(BIN)/python -m faults.corruption $(ARGS)
 disks: $(READY)  ## full, read-only and forbidden disks: one line, and it goes on afterwards (needs root)
 	@$(BIN)/python -m faults.disks $(ARGS)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from cache.durable import write_atomically
+from cache.whole_files import read_checked
 from scene.errors import InputError
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -56,11 +57,11 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Weights and description that `save_model` wrote.
 
     Raises:
-        InputError: if they are missing or damaged.
+        InputError: if they are missing or damaged; in an artifact, by a single bit.
     """
     try:
-        weights = load_file(folder / WEIGHTS_FILE)
-        description: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text())
+        weights = load(read_checked(folder / WEIGHTS_FILE))
+        description: dict[str, Any] = json.loads(read_checked(folder / MODEL_FILE))
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError("model weights are missing or damaged", where=str(folder), fix="train again") from error
     return weights, description

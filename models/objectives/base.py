@@ -123,8 +123,8 @@ class Objective(nn.Module, ABC):
 
         Overridden by objectives whose trunk sees something else than the clip as it is (masked images, two views of
         it), or that need it more than once. Two rules for those: samples outside `rows` are also supervised, so what
-        is returned as `features` is of their clips as they are; and every parameter of the trunk and the heads gets
-        a gradient at every step, if only of weight 0, as training with several processes needs.
+        is returned as `features` is of their clips as they are; and every parameter of the trunk and the heads that
+        requires a gradient gets one at every step, if only of weight 0, as training with several processes needs.
         """
         features = trunk(batch.clip)
         return replace(self.loss(batch, features, rows), features=features[-1])

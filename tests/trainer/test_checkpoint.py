@@ -3,6 +3,8 @@ import json
 import pytest
 import torch
 
+from cache.keys import KeySpec
+from cache.store import Store
 from scene.errors import InputError
 from tests.flat_world import GRID, SCHEMA
 from tests.trainer.tiny import MODEL
@@ -62,3 +64,18 @@ def test_weights_of_another_grid_are_refused(tmp_path):
     with pytest.raises(InputError, match="missing or damaged"):
         load_network(tmp_path, MODEL, GRID, SCHEMA)
     assert json.loads((tmp_path / "model.json").read_text())["heads"] == ["decoder"]
+
+
+def test_weights_with_a_flipped_bit_are_not_used(tmp_path):
+    def fill(build):
+        save_model(build.path, {"a": torch.zeros(10)}, {})
+        return {}
+
+    artifact, _ = Store(tmp_path).get_or_build(KeySpec("toy", 1, {}), {}, fill)
+    file = artifact.path / "model.safetensors"
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"the file is damaged.*bevprior repair"):
+        load_model(artifact.path)
