@@ -11,6 +11,7 @@ from pipeline.plan import Plan, Step, roles
 from pipeline.table import STAGES, stage
 from scene.errors import InputError
 from scene.settings import Settings
+from stages.learn.evaluate import EvaluateSettings
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
 from stages.learn.report import Arm
@@ -42,6 +43,7 @@ def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = 
     plan = Plan(tuple(sorted(draft.steps.values(), key=lambda step: order.index(step.stage.name)))).until(goal)
     _check_batches(plan, experiment.runtime.num_processes)
     _check_splits(plan, layers)
+    _check_queries(plan, layers)
     return plan
 
 
@@ -63,6 +65,17 @@ def _check_splits(plan: Plan, layers: Layers) -> None:
         fix = f"choose one of {', '.join(index.names_of_splits)}, or list its scenes in index.split"
         where = layers.place_of((step.stage.name, "split"))
         raise InputError(f"no scene will be in the split {split!r}", where=where, fix=fix)
+
+
+def _check_queries(plan: Plan, layers: Layers) -> None:
+    """Raises InputError for a grid that a model's BEV queries do not cover: now, and not when a training begins."""
+    for step in plan:
+        if isinstance(step.settings, PretrainSettings | FinetuneSettings | EvaluateSettings):
+            grid, factor = step.settings.grid, step.settings.model.query_factor
+            if any(cells % factor for cells in grid.shape):
+                what = f"queries of {factor} x {factor} cells do not cover a grid of {grid.shape[0]} x {grid.shape[1]}"
+                where = layers.place_of(("model", "query_factor"))
+                raise InputError(what, where=where, fix="give a divisor of both, or another grid")
 
 
 def _plan_learning(draft: "_Draft", goal: str) -> None:

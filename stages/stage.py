@@ -18,7 +18,10 @@ from scene.settings import Settings
 
 
 class Runtime(Settings):
-    """How fast and where, never what: nothing here may change a result beyond rounding, or is in a cache key.
+    """How fast and where, never what: nothing here is in a cache key, or may change a result beyond rounding.
+
+    But for `num_processes`: each draws dropout masks of its own (`trainer.loop.seed_step`), so a model with dropout
+    is another draw, as of another seed. How many there were is in the provenance.
 
     Attributes:
         device: "auto" takes CUDA where there is one.

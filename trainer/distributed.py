@@ -171,8 +171,6 @@ def main(job_file: Path) -> int:
 
 def _take_part(job: Job, rank: int, launcher: psutil.Process) -> dict[str, Any]:
     device = choose_device(job.device)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return job.call(job.process(device, rank=rank, world_size=int(os.environ["WORLD_SIZE"]), launcher=launcher))
 

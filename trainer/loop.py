@@ -1,4 +1,7 @@
-"""The training loop: the same weights, bit for bit on one machine's CPU, however often it was killed in between."""
+"""The training loop: the same weights, bit for bit on one machine's CPU, however often it was killed in between.
+
+With three or more processes not quite: torch orders the exchange of gradients anew after a process's first step.
+"""
 
 import math
 import time
@@ -70,8 +73,8 @@ class Training:
         """
         optimiser = Optimiser(self.learner, self.settings)
         progress = self._restore(optimiser)
-        network = self._distributed()
         self.learner.train()
+        network = self._distributed()
         saved_at_s = time.monotonic()
         bar = tqdm(
             total=self.settings.steps,
@@ -149,8 +152,10 @@ class Training:
     def _distributed(self) -> nn.Module:
         if self.process.world_size == 1:
             return self.learner
-        # Every loss touches every parameter, if only with weight 0, so none has to be searched for.
-        return DistributedDataParallel(self.learner, forward_sync_buffers=False)
+        # Every loss touches every parameter, if only with weight 0, so none has to be searched for. Of buffers only a
+        # batch norm's statistics change in training.
+        statistics = any(isinstance(module, nn.BatchNorm2d) and module.training for module in self.learner.modules())
+        return DistributedDataParallel(self.learner, forward_sync_buffers=statistics)
 
 
 class Waited:

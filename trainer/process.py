@@ -57,6 +57,10 @@ class Process:
         return dict(zip(values, stacked.tolist(), strict=True))
 
 
+PLACE = {JOB_SLOT: "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+"""Environment variables: which training this is, which of its processes, and of how many; 0, 0 and 1 without them."""
+
+
 def pin_threads(device: torch.device) -> None:
     """On the CPU one thread, whatever the machine has: sums that are split over threads depend on their number, and
     more processes or more steps at a time use the cores better."""
@@ -65,10 +69,10 @@ def pin_threads(device: torch.device) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" means here.
+    """The device that "auto", "cpu" or "cuda" means here; a GPU becomes torch's current one, as Triton needs it.
 
-    Each process of torchrun has a GPU of its own; so has each of the trainings that run side by side (`JOB_SLOT`), and
-    where those are more than GPUs they share them.
+    Each process of torchrun has a GPU of its own; so has each of the trainings that run side by side (`JOB_SLOT`), or
+    as many as it has processes. Where trainings are more than GPUs they share them.
 
     Raises:
         InputError: if CUDA is asked for and there is none, or there are more processes than GPUs.
@@ -78,10 +82,10 @@ def choose_device(name: str) -> torch.device:
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     num_gpus = torch.cuda.device_count()
-    if "LOCAL_RANK" not in os.environ:
-        return torch.device("cuda", int(os.environ.get(JOB_SLOT, "0")) % num_gpus)
-    rank = int(os.environ["LOCAL_RANK"])
-    if rank >= num_gpus:
+    slot, rank, num_ranks = (int(os.environ.get(name, default)) for name, default in PLACE.items())
+    if num_ranks > num_gpus:
         fix = f"set it to {num_gpus} at most, or runtime.device to cpu"
         raise InputError("there are more training processes than GPUs", where="runtime.num_processes", fix=fix)
-    return torch.device("cuda", rank)
+    device = torch.device("cuda", (slot * num_ranks + rank) % num_gpus)
+    torch.cuda.set_device(device)
+    return device

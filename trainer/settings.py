@@ -27,7 +27,7 @@ class OptimiserSettings(Settings):
             alike, and learns in half the steps what AdamW does in the embedded world (docs/decisions/0018-muon.md).
         weight_decay: of the weights of linear and convolutional layers; biases, norms, embeddings and queries have
             none.
-        warmup_steps: steps over which the learning rate rises from 0.
+        warmup_steps: steps over which the learning rate rises from 0; with as many as `steps` it never comes down.
         gradient_clip: largest norm of the gradient of all parameters together.
         precision: "bfloat16" runs the network under autocast on CUDA; on the CPU everything is float32.
         log_every: steps per line of the history.

@@ -43,9 +43,10 @@ class BackboneConfig(Settings):
         out_stages: stages whose features the neck gets; stage i has a stride of `STAGE_STRIDES[i - 1]` px.
         norm: what becomes of BatchNorm (ResNet only; Swin and ConvNeXt have LayerNorm). "frozen" keeps its published
             statistics fixed, the usual choice where a batch is a few clips; "group" puts GroupNorm in its place,
-            which needs no statistics and so suits random weights; "batch" leaves it.
+            which needs no statistics and so suits random weights; "batch" leaves it. (Of several processes, the first
+            one's statistics count.)
         frozen_stages: the stem and this many stages are not trained; 0 trains everything.
-        gradient_checkpointing: recompute each stage in the backward pass, for less memory.
+        gradient_checkpointing: recompute each stage in the backward pass, for less memory; no part of a key.
     """
 
     kind: Literal["resnet", "swin", "convnext"] = "resnet"
@@ -59,7 +60,8 @@ class BackboneConfig(Settings):
 
     def for_key(self, values: dict[str, Any]) -> dict[str, Any]:  # noqa: D102 - see Settings
         place = () if self.pretrained is None else ("pretrained", "revision")
-        return {name: value for name, value in super().for_key(values).items() if name not in place}
+        kept = {name: value for name, value in super().for_key(values).items() if name not in place}
+        return {**kept, "gradient_checkpointing": False}  # whatever it is: a matter of memory, not of the result
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":
@@ -69,6 +71,10 @@ class BackboneConfig(Settings):
             raise ValueError("random weights have no BatchNorm statistics to freeze: set norm to group or batch")
         if self.pretrained is not None and self.norm == "group" and self.kind == "resnet":
             raise ValueError("group norm would throw the pretrained BatchNorm statistics away: set norm to frozen")
+        if self.gradient_checkpointing and self.norm == "batch" and self.kind == "resnet":
+            raise ValueError(
+                "a recomputed stage would count its batch twice: set norm to frozen or group, or do without"
+            )
         if list(self.out_stages) != sorted(set(self.out_stages) & {1, 2, 3, 4}):
             raise ValueError(f"out_stages {self.out_stages} are not increasing stages between 1 and 4")
         if self.shape is not None:

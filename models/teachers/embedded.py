@@ -71,10 +71,13 @@ def start_from_classifier(
     Every residual branch of the decoder starts at zero, so each layer passes the queries on unchanged; the mask
     embedder's and the class predictor's last layers are solved by least squares so that query k's mask embedding is
     row k of the classifier and its class is k. Queries beyond the K classes start as "no object" with an empty mask.
+    Computed on the CPU, wherever the network is: the same numbers everywhere, and a solver that CUDA does not have.
 
     Raises:
         ValueError: if there are fewer queries than classes.
     """
+    device, classifier = classifier.device, classifier.cpu()
+    network.cpu()
     num_classes, width = classifier.shape
     transformer = network.model.transformer_module
     num_queries = transformer.queries_features.num_embeddings
@@ -101,6 +104,7 @@ def start_from_classifier(
     own = torch.arange(num_queries).clamp(max=num_classes)
     classes[torch.arange(num_queries), own] = CLASS_MARGIN
     _solve(network.class_predictor, normed, classes)
+    network.to(device)
 
 
 def _solve(module: nn.Module, inputs: Tensor, outputs: Tensor) -> None:

@@ -168,6 +168,7 @@ def test_a_batch_that_does_not_split_is_found_before_anything_is_computed(traini
         ("evaluate.split=vall", r"no scene will be in the split 'vall' \(--set evaluate.split, evaluate.split\)"),
         ("index.split={train: [scene-0061]}", r"in the split 'val' .*choose one of train, or list its scenes"),
         ("index.split=all_train", "in the split 'val'"),
+        ("model.query_factor=3", r"queries of 3 x 3 cells do not cover a grid of 400 x 200 \(--set model.query_factor"),
         ("report.showcase=nosuch", r"there is no arm 'nosuch' .*choose one of scratch-100"),
     ],
 )

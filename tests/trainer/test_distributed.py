@@ -107,15 +107,38 @@ def test_device_must_exist():
             choose_device("cuda")
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv(JOB_SLOT, "3")
-    assert choose_device("auto") == torch.device("cuda", 1), "the fourth job shares the second of two GPUs"
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setenv(JOB_SLOT, "0")
-    assert choose_device("auto") == torch.device("cuda", 1), "torchrun's own number counts"
-    monkeypatch.setenv("LOCAL_RANK", "2")
+@pytest.fixture
+def gpus(monkeypatch):
+    """As if there were so many; and the one that became torch's current one."""
+
+    def pretend(count):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        current = []
+        monkeypatch.setattr(torch.cuda, "set_device", current.append)
+        return current
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("slot", "rank", "processes", "gpu"),
+    [(0, 0, 1, 0), (3, 0, 1, 3), (9, 0, 1, 1), (0, 2, 4, 2), (1, 2, 4, 6), (2, 2, 4, 2)],
+)
+def test_each_process_of_each_training_has_a_gpu_of_its_own_while_there_are_any(
+    gpus, monkeypatch, slot, rank, processes, gpu
+):
+    current = gpus(8)
+    for name, number in ((JOB_SLOT, slot), ("LOCAL_RANK", rank), ("LOCAL_WORLD_SIZE", processes)):
+        monkeypatch.setenv(name, str(number))
+    assert choose_device("auto") == torch.device("cuda", gpu)
+    assert current == [torch.device("cuda", gpu)], "Triton launches on the current one"
+
+
+def test_more_processes_than_gpus_are_refused(gpus, monkeypatch):
+    gpus(2)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     with pytest.raises(InputError, match=r"more training processes than GPUs .*num_processes.* 2 at most"):
         choose_device("auto")
 

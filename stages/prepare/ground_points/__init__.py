@@ -22,7 +22,8 @@ class GroundPointsSettings(Settings):
         max_row_m: pixels whose row covers more ground than this along the ray are left out.
         area_balance: weight pixels so that every BEV cell counts alike; False counts every pixel alike.
         confidence_power: exponent of the teacher's confidence in the weight; 0 ignores it.
-        min_confidence: pixels below it are left out.
+        min_confidence: pixels below it become no points. Lines, dashes and stripes are still drawn from them where they
+            have a class (`teacher_labels.min_confidence` takes that away), and give it to surer pixels around.
         line_thickness_m: thickness of lines in the map's labels (docs/methods.md section 4), given to boundaries.
         widen: classes of thin paint by name, with the thickness in metres that the map's labels give them.
         join_dashes: classes of dashed paint by name, with the widest gap in metres between two dashes of a line; 0

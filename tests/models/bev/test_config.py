@@ -43,6 +43,7 @@ def test_shipped_configs_are_what_their_comments_say(
         ({"pretrained": "a/b", "out_stages": [2, 1]}, "not increasing"),
         ({"pretrained": "a/b", "out_stages": [0, 1]}, "not increasing"),
         ({"shape": SHAPE, "out_stages": [1], "norm": "group"}, "last stage"),
+        ({"pretrained": "a/b", "norm": "batch", "gradient_checkpointing": True}, "would count its batch twice"),
         ({"kind": "swin", "shape": SHAPE, "out_stages": [1, 2]}, "num_heads"),
         ({"pretrained": "a/b", "depth": 3}, "Extra inputs"),
     ],
@@ -50,6 +51,11 @@ def test_shipped_configs_are_what_their_comments_say(
 def test_backbones_that_cannot_be_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         BackboneConfig.parse(values)
+
+
+def test_how_much_memory_a_backbone_takes_is_no_part_of_a_key() -> None:
+    lean, plain = (BackboneConfig(pretrained="a/b", gradient_checkpointing=lean) for lean in (True, False))
+    assert lean.canonical() == plain.canonical()
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ import torch
 from models.teachers.embedded import PixelClassifier, build_embedded_teacher, start_from_classifier
 from tests.models.teachers.tiny import NAMES, SIZE
 
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
-def test_mask2former_starts_exactly_where_the_per_pixel_classifier_ended():
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+def test_mask2former_starts_exactly_where_the_per_pixel_classifier_ended(device):
     torch.manual_seed(0)
-    network = build_embedded_teacher(SIZE, NAMES).eval()
-    classifier = PixelClassifier(network).eval()
+    network = build_embedded_teacher(SIZE, NAMES).eval().to(device)
+    classifier = PixelClassifier(network).eval().to(device)
     start_from_classifier(network, classifier.classifier.weight, torch.Generator().manual_seed(1))
-    pixels = torch.randn(2, 3, 64, 96)
+    pixels = torch.randn(2, 3, 64, 96).to(device)
     with torch.no_grad():
         output, expected = network(pixels), classifier(pixels)
     assert expected.abs().max() > 0.1
