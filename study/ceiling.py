@@ -4,7 +4,6 @@ Three grounds are compared: the plane z = 0 of the recorded ego frame, the plane
 true one. What is lost between them is what the ground costs.
 """
 
-import statistics
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from cache.arrays import open_arrays
 from models.objectives.frames import ImageLabels
+from scene.confusion import iou_per_class
 from scene.frames import FrameIndex
 from scene.labels import LabelSchema
 from scene.transform import Matrix
@@ -20,7 +20,6 @@ from stages.prepare.ground_points import GroundPointsSettings
 from stages.prepare.ground_points.classify import classified_pixels
 from stages.prepare.teacher_labels.check import exact_semantics
 from synthetic.contents import CAMERAS
-from trainer.metrics import class_iou
 
 NOBODY = 255
 
@@ -78,5 +77,4 @@ def voted(class_id: NDArray[np.uint8], ground_from_pixel: Matrix, settings: Grou
 
 
 def _mean(confusion: NDArray[np.int64], schema: LabelSchema) -> float:
-    iou = class_iou(confusion)
-    return statistics.fmean(value for k in schema.scored_ids if (value := iou[k]) is not None)
+    return float(np.nanmean(iou_per_class(confusion)[list(schema.scored_ids)]))

@@ -1,11 +1,11 @@
 """Scores of BEV predictions: intersection over union by class, distance and visibility."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scene.confusion import iou_per_class
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
 
@@ -67,7 +67,7 @@ class Scores:
         }
 
     def _figures(self, confusion: NDArray[np.int64]) -> dict[str, Any]:
-        iou = class_iou(confusion)
+        iou = [None if np.isnan(value) else float(value) for value in iou_per_class(confusion)]
         scored = [iou[i] for i in self._schema.scored_ids]
         known = [v for v in scored if v is not None]
         return {
@@ -75,10 +75,3 @@ class Scores:
             "per_class": dict(zip(self._schema.names, iou, strict=True)),
             "num_cells": int(confusion.sum()),
         }
-
-
-def class_iou(confusion: NDArray[np.int64]) -> Sequence[float | None]:
-    """Intersection over union of each class from a confusion matrix (K, K); None for a class that never occurs."""
-    intersection = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    return [float(i / u) if u > 0 else None for i, u in zip(intersection, union, strict=True)]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.teachers.confusion import confusion, iou_per_class
+from scene.confusion import confusion, iou_per_class
 from stages.labelled_images.pictures import Pictures
 from synthetic.contents import Semantic
 

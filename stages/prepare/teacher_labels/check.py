@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cache.arrays import open_arrays
 from cache.manifest import Artifact
-from models.teachers.confusion import confusion, iou_per_class
+from scene.confusion import confusion, iou_per_class
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from scene.labels import IGNORE, STRUCTURE

@@ -1,4 +1,4 @@
-"""Image-plane scores: how well labels agree with exact semantics, pixel by pixel."""
+"""How well one class map agrees with another: confusion matrices and intersection over union."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.teachers.confusion import confusion, iou_per_class
+from scene.confusion import confusion, iou_per_class
 
 
 def test_iou_of_a_hand_counted_image():
@@ -10,6 +10,7 @@ def test_iou_of_a_hand_counted_image():
     counts = confusion(predicted, truth, 4, ignored=(254,))
     assert counts.tolist() == [[1, 1, 0, 0], [1, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     np.testing.assert_allclose(iou_per_class(counts), [1 / 3, 2 / 4, 1, np.nan])
+    assert iou_per_class(np.array([[3, 1], [0, 0]])).tolist() == [0.75, 0.0], "predicted and never there"
 
 
 def test_misfits_are_refused():
