@@ -2,18 +2,16 @@
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cache.manifest import MANIFEST_FILE
-from pipeline import cli_cache, cli_transfer
+from pipeline import cli_cache, cli_transfer, output
 from pipeline.listing import describe, listing
 from pipeline.output import AsJson, Cache, console, print_json, told_in_one_line
 from pipeline.places import open_cache
-from scene.errors import EXIT_BAD_INPUT, InputError
 
 if TYPE_CHECKING:
     from pipeline.request import ExperimentRequest
@@ -137,12 +135,8 @@ cli_transfer.register(app)
 
 
 def main() -> None:
-    """Entry point: bad input is one line on stderr and exit status 2; anything else is a bug, with its traceback."""
-    try:
-        app()
-    except InputError as error:
-        sys.stderr.write(f"bevprior: {error}\n")
-        raise SystemExit(EXIT_BAD_INPUT) from None
+    """Entry point of the program."""
+    output.main(app)
 
 
 if __name__ == "__main__":

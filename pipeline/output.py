@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from rich.console import Console
 
 from cache.failures import explain_write_errors
 from pipeline.places import cache_folder
+from scene.errors import EXIT_BAD_INPUT, InputError
 
 Parameters = ParamSpec("Parameters")
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 Cache = Annotated[
     str | None, typer.Option(metavar="WHERE", help="folder or s3://bucket/prefix [$BEVPRIOR_CACHE, .cache]")
@@ -64,17 +67,39 @@ def bytes_bar(title: str, total_bytes: int) -> Iterator[Callable[[int], object]]
         yield bar.update
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a cluster's scheduler sends it: everything unwinds as it does for Ctrl-C."""
+
+
+def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break into the unwinding
+    raise Terminated
+
+
 def told_in_one_line(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """A command for which Ctrl-C, a full disk and a cache that may not be written are a line and an exit status."""
+    """A command for which Ctrl-C, SIGTERM, a full disk and a cache that may not be written are a line and an exit
+    status."""
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         given = kwargs.get("cache")
+        before = signal.signal(signal.SIGTERM, _terminate)
         try:
             with explain_write_errors(cache_folder(None if given is None else str(given))):
                 command(*args, **kwargs)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             typer.echo("stopped; the same command goes on from here", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            raise typer.Exit(EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return run
+
+
+def main(app: typer.Typer) -> None:
+    """An entry point: bad input is one line on stderr and exit status 2; anything else is a bug, with its traceback."""
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"bevprior: {error}\n")
+        raise SystemExit(EXIT_BAD_INPUT) from None

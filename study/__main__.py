@@ -1,39 +1,39 @@
 """`python -m study NAME`: runs a study, writes reports/NAME/ (index.html, plots, summary.json), and says what holds."""
 
-import argparse
-import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
+from pipeline import output
 from pipeline.places import REPORTS, open_cache
-from scene.errors import EXIT_BAD_INPUT, InputError
 from study.conduct import conduct
 from study.settings import load_study
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-def main() -> int:
-    """Exit status 0 whether claims hold or not; 2 for what a user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m study", description=__doc__.splitlines()[0])
-    parser.add_argument("study", help="study file, or a bare name in configs/studies/")
-    parser.add_argument("--cache", help="a folder, or s3://bucket/prefix; else $BEVPRIOR_CACHE, or .cache")
-    parser.add_argument("--world-seed", type=int, action="append", help="instead of the study's worlds; repeatable")
-    parser.add_argument("--seeds", type=int, metavar="N", help="train with seeds 0 to N-1 instead of the study's")
-    parser.add_argument("--reports", type=Path, default=REPORTS)
-    arguments = parser.parse_args()
-    try:
-        study = load_study(arguments.study)
-        if arguments.world_seed:
-            study = study.model_copy(update={"world_seeds": tuple(arguments.world_seed)})
-        if arguments.seeds is not None:
-            study = study.with_seeds(arguments.seeds)
-            study.check_choice(f"--seeds {arguments.seeds}")
-        conduct(study, open_cache(arguments.cache), Console(), arguments.reports)
-    except InputError as error:
-        print(f"bevprior: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    return 0
+
+@app.command(help=f"{(__doc__ or '').strip()} Exit status 0 whether claims hold or not.")
+@output.told_in_one_line
+def run(
+    study: Annotated[str, typer.Argument(help="study file, or a bare name in configs/studies/")],
+    cache: output.Cache = None,
+    world_seed: Annotated[list[int] | None, typer.Option(help="instead of the study's worlds; repeatable")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="train with seeds 0 to N-1 instead of the study's")
+    ] = None,
+    reports: Annotated[Path, typer.Option(help="folder of the reports")] = REPORTS,
+) -> None:
+    """Runs a study."""
+    loaded = load_study(study)
+    if world_seed:
+        loaded = loaded.model_copy(update={"world_seeds": tuple(world_seed)})
+    if seeds is not None:
+        loaded = loaded.with_seeds(seeds)
+        loaded.check_choice(f"--seeds {seeds}")
+    conduct(loaded, open_cache(cache), Console(), reports)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    output.main(app)

@@ -119,13 +119,16 @@ def _torchrun(num_processes: int, job_file: Path) -> int:
 
 @contextmanager
 def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Hands SIGTERM on while the block runs; signals can be handled in the main thread only."""
+    """Hands SIGTERM on while the block runs, and then to who waited for it before; signals can be handled in the main
+    thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def forward(number: int, _: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         process.send_signal(number)
+        if callable(before):
+            before(number, frame)
 
     before = signal.signal(signal.SIGTERM, forward)
     try:

@@ -133,8 +133,10 @@ def wait_for_work(stage: str, process: subprocess.Popen[Any], cache: Path) -> No
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("stage", ["world", "teacher_labels"])
-def test_ctrl_c_is_one_line_that_says_how_to_go_on(stage: str, small: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stage", "number", "status"), [("world", "SIGINT", 130), ("teacher_labels", "SIGTERM", 143)])
+def test_a_stop_is_one_line_that_says_how_to_go_on(
+    stage: str, number: str, status: int, small: list[str], tmp_path: Path
+) -> None:
     process = subprocess.Popen(
         [BEVPRIOR, "run", *small, "--until", stage, "--set", "runtime.num_workers=2"],
         cwd=tmp_path,
@@ -145,9 +147,10 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(stage: str, small: list[str],
         start_new_session=True,
     )
     wait_for_work(stage, process, tmp_path / "cache")
-    os.killpg(process.pid, signal.SIGINT)
+    stop = os.killpg if number == "SIGINT" else os.kill  # a terminal's goes to all, a scheduler's to the program
+    stop(process.pid, signal.Signals[number])
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
     assert "Traceback" not in stderr
     assert stage not in {artifact.stage for artifact in Store(tmp_path / "cache").artifacts()}
