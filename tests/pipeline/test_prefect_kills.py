@@ -88,11 +88,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield Machine(start_server(folder, stack), stack, folder)
 
 
-def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    deadline_s = time.monotonic() + seconds
+def until(condition: Callable[[], object], every_s: float = 0.5) -> None:
+    """Waits for it; asking the server, or every process of the machine, costs too much to do it often."""
+    deadline_s = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def times(machine: Machine, stage: str) -> dict[str, int]:
@@ -112,7 +113,7 @@ def undisturbed(cache: Path) -> dict[str, str]:
 def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine: Machine) -> None:
     machine.start_worker()
     machine.start_run()
-    until(lambda: machine.done("world"))
+    until(lambda: machine.done("world"), every_s=0.05)
     for process in machine.processes():  # the whole machine dies
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -122,7 +123,7 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
 
     worker = machine.start_worker()
     machine.start_run()
-    until(lambda: machine.done("teacher_labels"))
+    until(lambda: machine.done("teacher_labels"), every_s=0.05)
     assert len(machine.ours()) >= 2, "no Dask worker to leave behind"
     machine.run_process(worker).kill()  # this process alone
     until(lambda: not machine.ours())
@@ -130,7 +131,7 @@ def test_whatever_is_killed_the_next_run_goes_on_and_no_process_is_left(machine:
     of_labels = machine.done("teacher_labels")
 
     machine.start_run()
-    until(lambda: list(machine.cache.glob("tmp/pretrain-*/data/checkpoint.pt")))
+    until(lambda: list(machine.cache.glob("tmp/pretrain-*/data/checkpoint.pt")), every_s=0.05)
     assert len(machine.ours()) >= 2, "no training process to leave behind"
     machine.run_process(worker).kill()
     until(lambda: not machine.ours())
