@@ -35,6 +35,18 @@ def test_kill_anywhere_and_resume(tmp_path):
         assert set(killed) | set(resumed) == {"shard/0", "shard/1", "shard/2", "text"}
 
 
+def slow_at_first(root):
+    """As `recipe`, and the uninterrupted run changes more files than any other."""
+    artifact = toy.recipe(root)
+    for number in range(20 if root.name == "whole" else 0):
+        (root / "beat").write_text(str(number))
+    return artifact
+
+
+def test_an_instant_that_a_shorter_run_never_comes_to_is_moved_to_its_end(tmp_path):
+    check_kill_and_resume(slow_at_first, tmp_path, num_kills=2)
+
+
 def test_eight_racers_one_artifact_each_unit_once(tmp_path):
     answers = run_driver("race", toy.logged_recipe, tmp_path / "race", 8, timeout_s=60)
     assert [answer["code"] for answer in answers] == [0] * 8
