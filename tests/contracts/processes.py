@@ -2,7 +2,8 @@
 
     python processes.py kills|race FILE FUNCTION FOLDER NUMBER
 
-The recipe's imports are paid once, here; each trial is a fork, made while this process has a single thread.
+The recipe's imports are paid once, here, those that a stage makes only when it runs as well; each trial is a fork, made
+while this process has a single thread.
 """
 
 import importlib.util
@@ -11,7 +12,9 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +82,16 @@ def run(recipe: Callable[..., Any], root: Path, instant: int) -> dict[str, Any]:
         "changes": counter[0],
         "num_artifacts": len(list(root.glob("artifacts/*/*"))),
         "pid": os.getpid(),
+        "modules": list(sys.modules),
     }
+
+
+def spare_imports(modules: list[str]) -> None:
+    """Imports what a run did, in its order."""
+    for name in modules:
+        with suppress(ImportError):  # some make modules that have no file
+            importlib.import_module(name)
+    assert threading.active_count() == 1, "an import starts a thread, which a fork would not have"
 
 
 def looks_whole_but_is_not(root: Path) -> bool:
@@ -105,6 +117,7 @@ def kills(recipe: Callable[..., Any], folder: Path, number: int) -> None:
 
     code, whole = trial(folder / "whole", 0)
     assert code == 0, "the uninterrupted run failed"
+    spare_imports(whole.pop("modules"))
     print(json.dumps(whole))
     changes = whole["changes"]
     number = number or changes
@@ -112,7 +125,7 @@ def kills(recipe: Callable[..., Any], folder: Path, number: int) -> None:
         instant = 1 + i * (changes - 1) // max(number - 1, 1)
         root = folder / f"killed-{instant}"
         code, unharmed = trial(root, instant)
-        while code == 0:  # the first run took longer, and beat its owner's record once more
+        while code == 0:  # the first run imported more and took longer, and so changed more files
             shutil.rmtree(root)
             instant = unharmed["changes"]
             code, unharmed = trial(root, instant)
@@ -121,6 +134,7 @@ def kills(recipe: Callable[..., Any], folder: Path, number: int) -> None:
         if resumed.get("found"):  # killed after its commit: what it left must not mislead whoever deletes the artifact
             shutil.rmtree(root / "artifacts")
             resumed_code, resumed = trial(root, 0)
+        resumed.pop("modules", None)
         print(json.dumps({"instant": instant, "signal": -code, "half": half, "code": resumed_code, **resumed}))
         shutil.rmtree(root)
 
@@ -131,7 +145,8 @@ def race(recipe: Callable[..., Any], folder: Path, number: int) -> None:
     pids = [forked(lambda: run(recipe, folder / "raced", 0), answer) for answer in answers]
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     for code, answer in zip(codes, answers, strict=True):
-        print(json.dumps({"code": code, **(json.loads(answer.read_text()) if answer.exists() else {})}))
+        told = json.loads(answer.read_text()) if answer.exists() else {}
+        print(json.dumps({"code": code, **{name: told[name] for name in told if name != "modules"}}))
 
 
 if __name__ == "__main__":

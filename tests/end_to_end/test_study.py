@@ -27,7 +27,7 @@ def test_a_study_runs_writes_what_it_found_and_trains_nothing_twice(small, tmp_p
         "pretrained": {"one": {"pretrain": {"optimiser": {"steps": 2}}}},
     }
     overrides = [text for text in small[1:] if text != "--set"]
-    overrides += ["data.world.teacher.num_scenes=1", "index.used_splits=[train, val, teacher]"]
+    overrides += ["data.world.teacher.num_scenes=1", "index.used_splits=[train, val, teacher]", "runtime.num_jobs=1"]
     study = {**STUDY, "settings": {"B": setting}, "overrides": overrides}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     command = [sys.executable, "-m", "study", str(tmp_path / "study.yaml"), "--reports", str(tmp_path / "reports")]
