@@ -55,7 +55,9 @@ def test_a_study_without_goals_claims_nothing_and_its_page_says_so(study, tmp_pa
     study = study.model_copy(update={"goals": Goals()})
     assert claims_of(study, rows()) == []
     write_page(study, rows(), [], {}, [], tmp_path / "index.html")
-    assert "Nothing is claimed in this study." in (tmp_path / "index.html").read_text()
+    page = (tmp_path / "index.html").read_text()
+    assert "Nothing is claimed in this study." in page
+    assert "a claim is reached" not in page
 
 
 def test_verdicts_say_by_how_much_a_goal_is_missed(study):
