@@ -122,7 +122,7 @@ def read_metadata(folder: Path, artifact: Artifact | None) -> dict[str, Any]:
     """
     file = folder / METADATA_FILE
     if artifact is not None:
-        entry = artifact.manifest.files.get(file.absolute().relative_to(artifact.path.absolute()).as_posix())
+        entry = artifact.entry_of(file)
         if entry is not None and (not file.is_file() or sha256_of(file) != entry.sha256):
             raise InputError("array metadata are damaged", where=str(file), fix=artifact.remedy)
     try:

@@ -184,6 +184,10 @@ class Artifact:
                 return cls.open(folder)
         return None
 
+    def entry_of(self, file: Path) -> FileEntry | None:
+        """What the manifest lists of a file that lies in the artifact's folder; None where it lists none."""
+        return self.manifest.files.get(file.absolute().relative_to(self.path.absolute()).as_posix())
+
     def check_complete(self) -> None:
         """Checks that every listed file is there with its size: a cache that was half copied is not used.
 

@@ -16,7 +16,7 @@ def read_checked(file: Path) -> bytes:
     """
     content = file.read_bytes()
     if artifact := Artifact.around(file):
-        listed = artifact.manifest.files.get(file.absolute().relative_to(artifact.path).as_posix())
+        listed = artifact.entry_of(file)
         if listed is not None and hashlib.sha256(content).hexdigest() != listed.sha256:
             raise InputError("the file is damaged", where=str(file), fix=artifact.remedy)
     return content

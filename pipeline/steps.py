@@ -72,10 +72,12 @@ def _check_queries(plan: Plan, layers: Layers) -> None:
     for step in plan:
         if isinstance(step.settings, PretrainSettings | FinetuneSettings | EvaluateSettings):
             grid, factor = step.settings.grid, step.settings.model.query_factor
-            if any(cells % factor for cells in grid.shape):
+            try:
+                grid.coarser(factor)
+            except ValueError:
                 what = f"queries of {factor} x {factor} cells do not cover a grid of {grid.shape[0]} x {grid.shape[1]}"
                 where = layers.place_of(("model", "query_factor"))
-                raise InputError(what, where=where, fix="give a divisor of both, or another grid")
+                raise InputError(what, where=where, fix="give a divisor of both, or another grid") from None
 
 
 def _plan_learning(draft: "_Draft", goal: str) -> None:

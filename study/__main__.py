@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pipeline import output
 from pipeline.places import REPORTS, open_cache
@@ -32,7 +31,7 @@ def run(
     if seeds is not None:
         loaded = loaded.with_seeds(seeds)
         loaded.check_choice(f"--seeds {seeds}")
-    conduct(loaded, open_cache(cache), Console(), reports)
+    conduct(loaded, open_cache(cache), output.console(), reports)
 
 
 if __name__ == "__main__":

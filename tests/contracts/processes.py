@@ -82,7 +82,6 @@ def run(recipe: Callable[..., Any], root: Path, instant: int) -> dict[str, Any]:
         "changes": counter[0],
         "num_artifacts": len(list(root.glob("artifacts/*/*"))),
         "pid": os.getpid(),
-        "modules": list(sys.modules),
     }
 
 
@@ -110,12 +109,15 @@ def kills(recipe: Callable[..., Any], folder: Path, number: int) -> None:
     """One uninterrupted run, then for each instant a killed run and the run after it; a JSON line for each."""
     answer = folder / "answer.json"
 
-    def trial(root: Path, instant: int) -> tuple[int, dict[str, Any]]:
+    def in_fork(work: Callable[[], dict[str, Any]]) -> tuple[int, dict[str, Any]]:
         answer.unlink(missing_ok=True)
-        _, status = os.waitpid(forked(lambda: run(recipe, root, instant), answer), 0)
+        _, status = os.waitpid(forked(work, answer), 0)
         return os.waitstatus_to_exitcode(status), json.loads(answer.read_text()) if answer.exists() else {}
 
-    code, whole = trial(folder / "whole", 0)
+    def trial(root: Path, instant: int) -> tuple[int, dict[str, Any]]:
+        return in_fork(lambda: run(recipe, root, instant))
+
+    code, whole = in_fork(lambda: {**run(recipe, folder / "whole", 0), "modules": list(sys.modules)})
     assert code == 0, "the uninterrupted run failed"
     spare_imports(whole.pop("modules"))
     print(json.dumps(whole))
@@ -134,7 +136,6 @@ def kills(recipe: Callable[..., Any], folder: Path, number: int) -> None:
         if resumed.get("found"):  # killed after its commit: what it left must not mislead whoever deletes the artifact
             shutil.rmtree(root / "artifacts")
             resumed_code, resumed = trial(root, 0)
-        resumed.pop("modules", None)
         print(json.dumps({"instant": instant, "signal": -code, "half": half, "code": resumed_code, **resumed}))
         shutil.rmtree(root)
 
@@ -145,8 +146,7 @@ def race(recipe: Callable[..., Any], folder: Path, number: int) -> None:
     pids = [forked(lambda: run(recipe, folder / "raced", 0), answer) for answer in answers]
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     for code, answer in zip(codes, answers, strict=True):
-        told = json.loads(answer.read_text()) if answer.exists() else {}
-        print(json.dumps({"code": code, **{name: told[name] for name in told if name != "modules"}}))
+        print(json.dumps({"code": code, **(json.loads(answer.read_text()) if answer.exists() else {})}))
 
 
 if __name__ == "__main__":
