@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -22,6 +22,7 @@ from pipeline.execute import Outcome, execute
 from pipeline.keys import keyed
 from pipeline.places import open_cache
 from pipeline.plan import Plan, Step
+from pipeline.schedule import ready_steps, startable
 from scene.errors import InputError
 from stages.interrupts import interrupts_held
 from stages.orphans import end_with_parent
@@ -45,25 +46,28 @@ def run_parallel(
     for slot in range(num_jobs):
         slots.put(slot)
     pool = ProcessPoolExecutor(num_jobs, context, _start_worker, (slots, context.RLock()))
+    elsewhere = runtime.scheduler_address is not None
     done: dict[str, Outcome] = {}
     running: dict[Future[float], Step] = {}
+    missing: set[str] = set()  # from the cache, which is asked once for each step
     try:
         while len(done) < len(plan.steps):
-            for step in _ready(plan, done, {s.name for s in running.values()}):
-                artifacts = {name: done[name].artifact for name in step.needs}
-                if store.get(keyed(step, artifacts, store).spec.key) is None:
-                    with interrupts_held():  # the new worker starts deaf to them, until it can answer
-                        running[pool.submit(_work, step, artifacts, store.name, runtime)] = step
-                else:
-                    _finish(execute(step, artifacts, store, runtime), done, finished)
-                    break  # more may be ready now
-            else:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    wall_s = future.result()  # of a killed worker this raises, and `running` still names its step
-                    step = running.pop(future)
-                    artifacts = {name: done[name].artifact for name in step.needs}
-                    found = execute(step, artifacts, store, runtime)
-                    _finish(replace(found, built=True, wall_s=wall_s), done, finished)
+            ready = ready_steps(plan, done, {s.name for s in running.values()})
+            artifacts = {step.name: {name: done[name].artifact for name in step.needs} for step in ready}
+            new = [step for step in ready if step.name not in missing]
+            missing |= {s.name for s in new if store.get(keyed(s, artifacts[s.name], store).spec.key) is None}
+            if cached := [step for step in new if step.name not in missing]:
+                for step in cached:
+                    _finish(execute(step, artifacts[step.name], store, runtime), done, finished)
+                continue  # more may be ready now
+            for step in startable(ready, running.values(), num_jobs, elsewhere=elsewhere):
+                with interrupts_held():  # the new worker starts deaf to them, until it can answer
+                    running[pool.submit(_work, step, artifacts[step.name], store.name, runtime)] = step
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                wall_s = future.result()  # of a killed worker this raises, and `running` still names its step
+                step = running.pop(future)
+                found = execute(step, {name: done[name].artifact for name in step.needs}, store, runtime)
+                _finish(replace(found, built=True, wall_s=wall_s), done, finished)
     except BrokenProcessPool as error:
         _end_workers(pool)
         raise InputError(
@@ -76,19 +80,6 @@ def run_parallel(
         raise
     pool.shutdown()
     return [done[step.name] for step in plan]
-
-
-def _ready(plan: Plan, done: Container[str], running: Container[str]) -> list[Step]:
-    """Steps that can start: those with the longest chain of steps behind them first, among equals the longest training.
-
-    What starts last should be short: at the end, the others wait for it.
-    """
-    chain = {step.name: 0 for step in plan}
-    for step in reversed(plan.steps):
-        for name in step.needs:
-            chain[name] = max(chain[name], chain[step.name] + 1)
-    ready = [s for s in plan if s.name not in done and s.name not in running and all(n in done for n in s.needs)]
-    return sorted(ready, key=lambda step: (-chain[step.name], -getattr(step.settings, "num_samples", 0)))
 
 
 def _finish(outcome: Outcome, done: dict[str, Outcome], finished: Callable[[Outcome], None]) -> None:

@@ -81,6 +81,8 @@ class Stage:
             reads from outside the cache (dataset tables, teacher weights); the digests join the key.
         shared: whether the entry function claims its units (`Build.units`), so that several processes may be in it at
             once; what it does after the last unit, one alone does.
+        fills_machine: whether it takes every core or GPU for itself: it has processes of its own, and no other step of
+            the run starts beside it.
         sources: packages whose source decides the result; a change under an unchanged version is warned about.
     """
 
@@ -93,6 +95,7 @@ class Stage:
     fingerprint: str | None = None
     sources: tuple[str, ...] = field(default=())
     shared: bool = False
+    fills_machine: bool = False
 
     def run(self, stage_run: StageRun) -> Mapping[str, Any]:
         """Imports the entry function and calls it."""

@@ -124,19 +124,20 @@ class BevFormer(nn.Module):
         num_cameras = frames.valid.shape[1]
         if 0 < self.config.max_cameras < num_cameras:
             raise ValueError(f"{num_cameras} cameras, but max_cameras is {self.config.max_cameras}: raise it or set 0")
-        valid = frames.valid.flatten()
+        valid, images = frames.valid.flatten(), frames.images.flatten(0, 1)
         if not bool(valid.any()):
             # A batch without any image still has to touch every parameter, or distributed training would wait.
-            valid, images = torch.ones_like(valid), torch.zeros_like(frames.images).flatten(0, 1)
-        else:
-            images = frames.images.flatten(0, 1)[valid]
-        height_px, width_px = frames.images.shape[-2:]
-        images = normalised(images)
+            valid, images = torch.ones_like(valid), torch.zeros_like(images)
+        complete = bool(valid.all())  # as nearly always: nothing has to be picked and put back
+        height_px, width_px = images.shape[-2:]
+        images = normalised(images if complete else images[valid])
         images = F.pad(images, (0, padded_hw_px[1] - width_px, 0, padded_hw_px[0] - height_px))
         levels: list[Tensor] = []
         for level, embedding in zip(self.neck(self.backbone(images)), self.level_embedding, strict=True):
-            everywhere = level.new_zeros(len(valid), *level.shape[1:])
-            everywhere[valid] = level
+            everywhere = level.contiguous()
+            if not complete:
+                everywhere = level.new_zeros(len(valid), *level.shape[1:])
+                everywhere[valid] = level
             everywhere = everywhere + embedding[:, None, None].to(level.dtype)
             if self.camera_embedding is not None:
                 cameras = self.camera_embedding[:num_cameras].repeat(len(frames.valid), 1)

@@ -1,6 +1,5 @@
 """Several steps at a time: the same artifacts as one by one, faults reach the caller, no worker is left behind."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,11 +16,9 @@ import pytest
 from rich.console import Console
 
 from cache.store import Store
-from pipeline.config import load_experiment
 from pipeline.inline import run_inline
-from pipeline.parallel import _end_workers, _interrupt, _ready, _work
+from pipeline.parallel import _end_workers, _interrupt, _work
 from pipeline.plan import Plan, Step
-from pipeline.steps import plan_experiment
 from scene.errors import InputError
 from stages.stage import Runtime
 
@@ -42,25 +39,6 @@ def test_artifacts_are_those_of_one_step_at_a_time(toy: SimpleNamespace, tmp_pat
     assert [o.step.name for o in together] == ["numbers:1", "numbers:2", "total"]
     assert [o.artifact.output_digest for o in together] == [o.artifact.output_digest for o in alone]
     assert all(o.built for o in together)
-
-
-def test_what_most_steps_wait_for_starts_first(toy: SimpleNamespace) -> None:
-    alone = Step("alone", toy.NUMBERS, toy.NumbersSettings(step=3))
-    plan = Plan((alone, *diamond(toy).steps))
-    assert [s.name for s in _ready(plan, (), ())] == ["numbers:1", "numbers:2", "alone"]
-    assert [s.name for s in _ready(plan, ("numbers:1",), ("alone",))] == ["numbers:2"]
-
-
-def test_among_equals_the_longest_training_starts_first() -> None:
-    arms = [
-        {"name": name, "title": name, "label_fraction": 1.0, "pretrained": False,
-         "changes": {"finetune": {"from_random": {"steps": steps}}}}
-        for name, steps in {"short": 10, "long": 400, "middle": 20}.items()
-    ]  # fmt: skip
-    plan = plan_experiment(*load_experiment("smoke", (f"arms={json.dumps(arms)}",)), "evaluate")
-    prepared = {step.name for step in plan if step.stage.name not in ("finetune", "evaluate")}
-    found = [step.name.split(":")[1] for step in _ready(plan, prepared, ())]
-    assert found == ["long", "middle", "short"]
 
 
 def test_what_is_cached_needs_no_worker(toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +122,6 @@ from pathlib import Path
 from rich.console import Console
 from cache.store import Store
 from pipeline.inline import run_inline
-from pipeline.parallel import _end_workers, _ready
 from pipeline.plan import Plan, Step
 from scene.settings import Settings
 from stages.stage import Runtime, Stage

@@ -64,4 +64,5 @@ STAGE = Stage(
     fingerprint="stages.prepare.teacher_labels.fingerprint:fingerprint",
     sources=("stages.prepare.teacher_labels", "models.teachers", "scene"),
     shared=True,
+    fills_machine=True,
 )

@@ -13,4 +13,5 @@ STAGE = Stage(
     entry="stages.prepare.world.run:run",
     sources=("synthetic", "stages.prepare.world"),
     shared=True,
+    fills_machine=True,
 )
