@@ -6,10 +6,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from transformers.utils.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
-"""Of ImageNet, as the published backbones want them."""
+_SCALE = (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)  # as the published backbones want images
 
 
 def normalised(images: UInt8[Tensor, "N 3 h w"] | Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N 3 h w"]:
@@ -19,7 +18,7 @@ def normalised(images: UInt8[Tensor, "N 3 h w"] | Float[Tensor, "N 3 h w"]) -> F
     """
     if images.is_floating_point():
         return images
-    mean, std = (torch.tensor(v, device=images.device)[:, None, None] * 255 for v in (IMAGE_MEAN, IMAGE_STD))
+    mean, std = (torch.tensor(v, device=images.device)[:, None, None] * 255 for v in _SCALE)
     return (images.float() - mean) / std
 
 
