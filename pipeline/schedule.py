@@ -26,8 +26,6 @@ def ready_steps(plan: Plan, done: Container[str], running: Container[str]) -> li
 def startable(ready: Sequence[Step], running: Collection[Step], num_jobs: int, *, elsewhere: bool) -> list[Step]:
     """Those of the `ready` steps that start now, at most `num_jobs` at a time, and what fills the machine alone.
 
-    With two processes of labelling and a training on two cores, an image takes 1.8 times the processor time.
-
     Args:
         ready: the most urgent first.
         running: steps under way.

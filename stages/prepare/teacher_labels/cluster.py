@@ -118,8 +118,14 @@ def _client(runtime: Runtime, workers: int, resources: dict[str, int]) -> Iterat
         return
     # A single worker is a thread of this process: starting a process and importing torch in it takes longer than a
     # small job. Its one task at a time runs the same code.
-    quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.system-monitor.disk": False}
-    with dask.config.set(quiet):
+    settings = {
+        "distributed.worker.memory.terminate": False,
+        "distributed.admin.system-monitor.disk": False,
+        # Dask would have its workers give every freed block of memory back at once (MALLOC_TRIM_THRESHOLD_): on a CPU
+        # two thirds of an image's time then go into fetching fresh pages.
+        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+    }
+    with dask.config.set(settings):
         with interrupts_held():  # the cluster ends with this process, in order
             cluster = LocalCluster(
                 n_workers=workers,
