@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -113,10 +114,10 @@ def prefect(environment: Mapping[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def post(environment: Mapping[str, str], path: str, body: object) -> list[dict[str, object]]:
+def post(environment: Mapping[str, str], path: str, body: object) -> Any:
+    """What the server's API answers."""
     request = urllib.request.Request(
         f"{environment['PREFECT_API_URL']}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        found: list[dict[str, object]] = json.loads(answer.read())
-        return found
+        return json.loads(answer.read())
