@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock pseudo-labels geometry ground-points bev-labels pretrain finetune evaluate report teacher \
+.PHONY: help setup demo test check format lock pseudo-labels geometry ground-points bev-labels pretrain finetune evaluate report predict teacher \
 	backbone reproduce reproduce-small reproduce-second reproduce-curves reproduce-ablations look plan serve bench-reading bench-scale bench-overhead bench-verify bench-attention bench-step faults races corruption disks clean
 
 help:  ## this list
@@ -67,6 +67,8 @@ evaluate: $(READY)  ## score every trained model
 	@$(RUN) --until evaluate
 report: $(READY)  ## everything, to the report
 	@$(RUN)
+predict: $(READY)  ## what a saved model sees in other drives: SET=predict.saved_model=FOLDER
+	@$(RUN) --until predict
 teacher: CONFIG = teacher
 teacher: $(READY)  ## train the embedded teacher by its recipe
 	@$(RUN)

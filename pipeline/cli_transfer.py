@@ -1,4 +1,4 @@
-"""The commands that take artifacts elsewhere: to another cache, or through a tar file."""
+"""The commands that take artifacts elsewhere: to another cache, through a tar file, or as a model to predict with."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     for command in (push, pull, export):
         app.command()(told_in_one_line(command))
     app.command("import")(told_in_one_line(import_archive))
+    app.command()(told_in_one_line(save_model))
 
 
 def push(
@@ -83,6 +84,20 @@ def import_archive(
         with bytes_bar("import", file.stat().st_size if file.exists() else 0) as progress:
             done = list(import_tar(store, file, progress))
     answer(done, as_json, lambda: _told(done, store.name))
+
+
+def save_model(
+    key: Key,
+    folder: Annotated[Path, typer.Argument(help="a new folder")],
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """Save a trained model with all that is needed to predict with it, and a page that says how."""
+    from pipeline.model import save_artifact
+
+    store = open_cache(cache)
+    saved = save_artifact(store.materialise(store.find(key)), folder)
+    answer(saved, as_json, lambda: typer.echo(f"saved: {folder}, see {folder / 'README.md'}"))
 
 
 def _copy(source: Store, target: Store, keys: list[str] | None, title: str, as_json: bool) -> None:

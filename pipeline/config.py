@@ -2,7 +2,7 @@
 
 Sections named after a stage hold that stage's own settings and are checked by the stage's own model; nothing is
 declared twice. What several stages share (grid, label schema, model, seed) is written once, at the top, and handed to
-each stage that has a field for it by `pipeline.steps`.
+each stage that has a field for it by `pipeline.draft`.
 """
 
 from collections.abc import Sequence
@@ -88,6 +88,7 @@ class Experiment(Settings):
     finetune: Section
     evaluate: Section
     report: Section
+    predict: Section
 
     @model_validator(mode="after")
     def _distinct(self) -> "Experiment":

@@ -16,7 +16,7 @@ from pipeline.keys import Keyed, keyed
 from pipeline.plan import Step
 from pipeline.table import STAGES, stage
 from scene.errors import InputError
-from scene.settings import ValidationError
+from scene.settings import Settings, ValidationError
 from stages.stage import Runtime
 
 DATA = "data set"
@@ -104,6 +104,21 @@ def _remove_strays(store: Store, entry: Entry, damages: Iterable[Damage]) -> int
     return units
 
 
+def settings_of(artifact: Artifact) -> Settings:
+    """The settings that an artifact was made with, places of weights included.
+
+    Raises:
+        InputError: if no stage of this version has such settings.
+    """
+    where = f"{artifact.stage} {artifact.key[:12]}"
+    if artifact.stage not in STAGES:
+        raise InputError("no stage of this program made it", where=where, fix="use the program that did")
+    try:
+        return stage(artifact.stage).settings.parse(artifact.manifest.provenance["origin"]["settings"])
+    except (KeyError, ValidationError) as error:
+        raise InputError("its settings are not of this version", where=where, fix="use the version it names") from error
+
+
 def _known(store: Store, artifact: Artifact, data_root: Path | None) -> tuple[Keyed, Artifact | None]:
     """The step that made the artifact, with its inputs; and the data set, if it is an artifact.
 
@@ -111,19 +126,13 @@ def _known(store: Store, artifact: Artifact, data_root: Path | None) -> tuple[Ke
         InputError: if another one would come of it.
     """
     where = f"{artifact.stage} {artifact.key[:12]}"
-    if artifact.stage not in STAGES:
-        raise InputError("no stage of this program made it", where=where, fix="use the program that did")
-    origin: Mapping[str, Any] = artifact.manifest.provenance.get("origin", {})
-    described = stage(artifact.stage)
-    try:
-        settings = described.settings.parse(origin["settings"])
-    except (KeyError, ValidationError) as error:
-        raise InputError("its settings are not of this version", where=where, fix="use the version it names") from error
+    settings = settings_of(artifact)
+    origin: Mapping[str, Any] = artifact.manifest.provenance["origin"]
     artifacts = {role: _input(store, role, key, where) for role, key in artifact.manifest.parents.items()}
     data = _input(store, DATA, origin["data_key"], where) if origin.get("data_key") else None
     root = data_root or (Path(origin["data_root"]) if origin.get("data_root") else None)
     roles, data_step = {role: role for role in artifacts}, None if data is None else DATA
-    step = Step(artifact.stage, described, settings, roles, None if data_step else root, data_step)
+    step = Step(artifact.stage, stage(artifact.stage), settings, roles, None if data_step else root, data_step)
     known = keyed(step, artifacts if data is None else artifacts | {DATA: data}, store)
     if known.spec.key != artifact.key:
         changed = differences(ingredients(artifact.manifest.spec), ingredients(known.spec))

@@ -19,6 +19,7 @@ STAGES: dict[str, str] = {
     "finetune": "stages.learn.finetune",
     "evaluate": "stages.learn.evaluate",
     "report": "stages.learn.report",
+    "predict": "stages.learn.predict",
 }
 
 

@@ -123,6 +123,18 @@ def camera_mosaic(images: dict[str, Image], gap_px: int = 2) -> Image:
     return canvas
 
 
+def joined(pictures: Sequence[Image], axis: int, gap_px: int = 8) -> Image:
+    """Pictures below each other (axis 0) or side by side (axis 1), each with a black gap behind it."""
+    across = 1 - axis
+    size = max(picture.shape[across] for picture in pictures)
+    padded = []
+    for picture in pictures:
+        margins = [(0, 0), (0, 0), (0, 0)]
+        margins[axis], margins[across] = (0, gap_px), (0, size - picture.shape[across])
+        padded.append(np.pad(picture, margins))
+    return np.concatenate(padded, axis=axis)
+
+
 def png_bytes(rgb: Image) -> bytes:
     """The image as PNG."""
     _, buffer = cv2.imencode(".png", rgb[..., ::-1])

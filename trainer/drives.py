@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.bev.former import BevFormer
 from models.objectives.frames import FrameArrays
 from trainer.batches import ahead, collate_frames
-from trainer.learner import Learner
 from trainer.reader import FrameReader
+from trainer.segmenter import BevSegmenter
 
 
 def lanes(rows: NDArray[np.int64], scenes: NDArray[np.int32], count: int) -> list[list[int]]:
@@ -34,7 +33,7 @@ def lanes(rows: NDArray[np.int64], scenes: NDArray[np.int32], count: int) -> lis
 
 @torch.inference_mode()
 def predict_drives(
-    network: Learner, reader: FrameReader, rows: NDArray[np.int64], batch_size: int, device: torch.device
+    network: BevSegmenter, reader: FrameReader, rows: NDArray[np.int64], batch_size: int, device: torch.device
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Rows of the index with their class ids (X, Y) by arg-max, `batch_size` scenes at a time.
 
@@ -43,23 +42,21 @@ def predict_drives(
     Raises:
         InputError: if an image cannot be read.
     """
-    trunk, decoder = network.trunk, network.heads["decoder"]
-    assert isinstance(trunk, BevFormer)
     walked = lanes(rows, reader.index.frame_scene[rows], batch_size)
     features: Tensor | None = None
     before = [-1] * len(walked)
     for now, frames in _moments(reader, walked):
         motions, has_previous = zip(*map(reader.motion_since_previous, now), strict=True)
         walked_on = reader.index.previous[now] == before[: len(now)]
-        known = np.array(has_previous) & walked_on & (trunk.config.history > 0)
-        features = trunk.advance(
+        known = np.array(has_previous) & walked_on & (network.trunk.config.history > 0)
+        logits, features = network.advance(
             collate_frames(frames).map(lambda tensor: tensor.to(device)),
             torch.from_numpy(np.stack(motions)).float().to(device),
             torch.from_numpy(known).to(device),
             None if features is None else features[: len(now)],
         )
         before = now
-        class_ids = decoder(features).argmax(dim=1).to(torch.uint8).cpu().numpy()
+        class_ids = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         yield from zip(now, class_ids, strict=True)
 
 

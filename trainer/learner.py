@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from models.bev.former import BevFormer
 from models.objectives.base import Batch, Losses, Objective
 from models.objectives.segmentation import class_weights, dice_loss
-from scene.errors import InputError
 from scene.labels import IGNORE
+from trainer.network import put_in_place
 from trainer.settings import SupervisedSettings
 
 
@@ -125,12 +125,6 @@ class Learner(nn.Module):
         Raises:
             InputError: if names or shapes differ.
         """
-        try:
-            for part, module in (("trunk", self.trunk), ("heads", self.heads)):
-                prefix = f"{part}."
-                module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-        except RuntimeError as error:
-            first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-            raise InputError(
-                f"weights do not fit the model: {first}", fix="use the settings they were made with"
-            ) from error
+        for part, module in (("trunk", self.trunk), ("heads", self.heads)):
+            prefix = f"{part}."
+            put_in_place({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}, module)

@@ -1,11 +1,12 @@
 """Networks as artifacts hold them: built from settings, described beside their weights, checked when loaded."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.bev.config import BevFormerConfig
 from models.bev.former import BevFormer
@@ -19,6 +20,20 @@ def new_trunk(model: BevFormerConfig, grid: BevGrid, seed: int) -> BevFormer:
     """A trunk with random weights of `seed`; heads that are made right after it are part of the same draw."""
     torch.manual_seed(int(np.random.SeedSequence([seed]).generate_state(1)[0]))
     return BevFormer(model, grid)
+
+
+def put_in_place(weights: Mapping[str, Tensor], module: nn.Module) -> None:
+    """Fills a module with weights.
+
+    Raises:
+        InputError: if names or shapes differ.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        fix = "use the settings they were made with"
+        raise InputError(f"weights do not fit the model: {first}", fix=fix) from error
 
 
 def describe(model: BevFormerConfig, grid: BevGrid, schema: LabelSchema, heads: list[str]) -> dict[str, Any]:

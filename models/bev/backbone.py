@@ -1,7 +1,9 @@
 """Image backbones of `transformers`, made fit for training on a few clips at a time."""
 
 import functools
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,16 @@ from models.sources import local_folder
 from scene.errors import InputError
 
 _CLASSES: dict[str, Any] = {"resnet": ResNetBackbone, "swin": SwinBackbone, "convnext": ConvNextBackbone}
+_CONFIGS: dict[str, Any] = {"resnet": ResNetConfig, "swin": SwinConfig, "convnext": ConvNextConfig}
 
 
 class ImageBackbone(nn.Module):
     """Multi-scale features of a batch of images.
+
+    Args:
+        config: which backbone, and what of it is trained.
+        architecture: that of a backbone of the same settings (its property of that name): weights are not read from
+            where `config.pretrained` says, but put in place by the caller.
 
     Attributes:
         channels: channels of each returned map.
@@ -38,10 +46,12 @@ class ImageBackbone(nn.Module):
         InputError: if the pretrained weights cannot be loaded, are of another kind or incomplete.
     """
 
-    def __init__(self, config: BackboneConfig) -> None:
+    def __init__(self, config: BackboneConfig, architecture: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         out_features = [f"stage{i}" for i in config.out_stages]
-        if config.shape is not None:
+        if architecture is not None:
+            self.model = _CLASSES[config.kind](_CONFIGS[config.kind].from_dict(dict(architecture)))
+        elif config.shape is not None:
             self.model = _CLASSES[config.kind](_architecture(config.kind, config.shape, out_features))
         else:
             self.model = _load_pretrained(config, out_features)
@@ -57,6 +67,12 @@ class ImageBackbone(nn.Module):
     def forward(self, images: Float[Tensor, "N 3 h w"]) -> tuple[Float[Tensor, "N _ _ _"], ...]:
         """One map for each of `out_stages`, finest first. (h, w) should be a multiple of the coarsest stride."""
         return tuple(self.model(images.contiguous(memory_format=torch.channels_last)).feature_maps)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The configuration that `transformers` keeps of the network, as JSON values, but for where it came from."""
+        values: dict[str, Any] = json.loads(self.model.config.to_json_string(use_diff=False))
+        return {name: value for name, value in values.items() if name != "_name_or_path"}
 
     def train(self, mode: bool = True) -> "ImageBackbone":
         """Frozen parts stay in evaluation mode, so that their statistics never move."""

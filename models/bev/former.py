@@ -1,8 +1,9 @@
 """BEVFormer's trunk: clips of camera frames to BEV features."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ class BevFormer(nn.Module):
     Args:
         config: settings of the trunk.
         grid: the task's grid; the trunk's own is `grid.coarser(config.query_factor)`.
+        architecture: of the backbone, where the caller puts all weights in place: none are read (`ImageBackbone`).
 
     Attributes:
         config: as given.
@@ -37,13 +39,13 @@ class BevFormer(nn.Module):
         InputError: if the pretrained backbone or pyramid cannot be loaded.
     """
 
-    def __init__(self, config: BevFormerConfig, grid: BevGrid) -> None:
+    def __init__(self, config: BevFormerConfig, grid: BevGrid, architecture: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.config = config
         self.query_grid = grid.coarser(config.query_factor)
-        self.backbone = ImageBackbone(config.backbone)
+        self.backbone = ImageBackbone(config.backbone, architecture)
         self.neck = FeaturePyramid(self.backbone.channels, config.neck_channels, config.num_levels)
-        if config.pretrained_neck:
+        if config.pretrained_neck and architecture is None:
             load_neck(self.neck, weights_folder(config.backbone))
         self.level_embedding = nn.Parameter(torch.randn(config.num_levels, config.neck_channels))
         cameras = torch.randn(config.max_cameras, config.neck_channels)

@@ -99,7 +99,9 @@ def one_line(done: subprocess.CompletedProcess[str], says: str) -> None:
 def test_every_command_is_listed_with_its_whole_description(program: Program, tmp_path: Path) -> None:
     listed = program("--help", cache=tmp_path / "none").stdout
     found = [line.split(maxsplit=1) for line in listed.partition("Commands:")[2].splitlines() if line]
-    commands = "run, plan, ls, show, diff, verify, repair, du, pin, unpin, gc, rm, push, pull, export, import"
+    commands = (
+        "run, plan, ls, show, diff, verify, repair, du, pin, unpin, gc, rm, push, pull, export, import, save-model"
+    )
     assert ", ".join(name for name, _ in found) == commands
     assert all(text.endswith(".") and not text.endswith("...") for _, text in found), "cut short"
 

@@ -10,14 +10,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from cache.arrays import open_arrays
 from cache.store import Store
 from pipeline.table import STAGES
 from tests.end_to_end.program import BEVPRIOR, Run, environment
 
 pytestmark = pytest.mark.timeout(400)
-NOT_IN_THE_DEMO = {"teacher", "backbone", "look"}
+NOT_IN_THE_DEMO = {"teacher", "backbone", "look", "predict"}
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,25 @@ def test_ls_and_show_tell_what_is_there(finished: list[dict[str, Any]], bevprior
     assert shown["manifest"]["parents"]["index"] == by_name["index"]["key"]
     assert shown["manifest"]["provenance"]["cost"]["wall_s"] > 0
     assert bevprior("show", "zzz", cache=folder / "cache", cwd=folder).returncode == 2
+
+
+def test_a_saved_model_predicts_what_was_scored(
+    finished: list[dict[str, Any]], small: list[str], bevprior: Run, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "cache", tmp_path / "cache")
+    steps = {step["step"]: step for step in finished}
+    done = bevprior(
+        "save-model", steps["finetune:pretrained-50:0"]["key"], "model", cache=folder / "cache", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    settings = ("--set", "predict.saved_model=model", "--set", "predict.split=val")
+    done = bevprior("run", *small, "--until", "predict", *settings, "--json", cache=tmp_path / "cache", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (built,) = (step for step in json.loads(done.stdout) if step["built"])
+    assert built["step"] == "predict"
+    scored = open_arrays(Path(steps["evaluate:pretrained-50:0"]["path"]) / "predictions.zarr")["class_id"][:]
+    (predicted,) = (array[:] for _, array in open_arrays(Path(built["path"]) / "predictions.zarr").arrays())
+    assert (np.asarray(predicted) == np.asarray(scored)).all()
 
 
 def test_a_run_that_is_killed_twice_ends_where_a_whole_one_does(

@@ -19,7 +19,9 @@ from pipeline.request import ExperimentRequest
 from pipeline.table import STAGES, stage
 from stages.stage import Runtime
 
-EXPERIMENTS = (("demo", "report"), ("demo", "look"), ("teacher", "teacher"), ("backbone", "backbone"))
+EXPERIMENTS = (
+    ("demo", "report"), ("demo", "look"), ("demo", "predict"), ("teacher", "teacher"), ("backbone", "backbone")
+)  # fmt: skip
 RUNTIMES = {
     "device": "cpu",
     "num_workers": 7,
@@ -41,13 +43,22 @@ def write_data_set(folder: Path) -> Path:
     return folder
 
 
+def write_saved_model(folder: Path) -> None:
+    """As little of one, too."""
+    folder.mkdir(exist_ok=True)
+    for name in ("model.json", "model.safetensors"):
+        (folder / name).write_text(name)
+
+
 def specs(folder: Path, overrides: Sequence[str] = ()) -> dict[str, KeySpec]:
     """What every step's key is made of, in a cache in `folder`; results are taken for made without making them."""
     data, store = write_data_set(folder / "world"), Store(folder / "cache")
+    write_saved_model(folder / "model")
     found: dict[str, KeySpec] = {}
     for config, until in EXPERIMENTS:
         made: dict[str, Artifact] = {}
-        for step in ExperimentRequest(config=config, until=until, overrides=tuple(overrides)).load()[1]:
+        own = (f"predict.saved_model={folder / 'model'}",) if until == "predict" else ()
+        for step in ExperimentRequest(config=config, until=until, overrides=(*overrides, *own)).load()[1]:
             spec = keyed(step, made, store).spec
             files = {"x": FileEntry(1, spec.key)}
             if step.name == "world":

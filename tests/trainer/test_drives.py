@@ -2,27 +2,24 @@ import numpy as np
 import pytest
 import torch
 
-from models.objectives.segmentation import make_decoder
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
 from tests.trainer.tiny import MODEL
 from trainer.batches import collate_clip
 from trainer.drives import lanes, predict_drives
-from trainer.learner import Learner
-from trainer.network import new_trunk
 from trainer.reader import FrameReader
+from trainer.segmenter import new_segmenter
 
 CPU = torch.device("cpu")
 
 
 def make_network(history):
-    trunk = new_trunk(MODEL.model_copy(update={"history": history, "drop_history_frame": False}), GRID, seed=3)
-    heads = torch.nn.ModuleDict({"decoder": make_decoder(trunk, len(SCHEMA.classes))})
-    return Learner(trunk, heads, None, None).eval()
+    model = MODEL.model_copy(update={"history": history, "drop_history_frame": False})
+    return new_segmenter(model, GRID, SCHEMA, seed=3).eval()
 
 
 @torch.inference_mode()
 def by_clip(network, reader, row):
-    return network.heads["decoder"](network.trunk(collate_clip([reader.clip(row)]))[-1])[0].argmax(0).numpy()
+    return network(collate_clip([reader.clip(row)]))[0].argmax(0).numpy()
 
 
 def test_whole_scenes_are_dealt_and_the_longest_lane_comes_first():

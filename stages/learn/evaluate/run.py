@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 from tqdm import tqdm
 
 from cache.arrays import ArraySpec, create_arrays, open_arrays
 from cache.durable import write_atomically
-from models.objectives.segmentation import make_decoder
 from scene.errors import InputError
 from scene.labels import NEVER_WRITTEN
 from stages.learn.evaluate import EvaluateSettings
@@ -19,11 +17,10 @@ from stages.learn.evaluate.visibility import cell_visibility
 from stages.stage import StageRun
 from trainer.drives import predict_drives
 from trainer.labels import Sources
-from trainer.learner import Learner
 from trainer.metrics import Scores
-from trainer.network import load_network, new_trunk
 from trainer.process import choose_device, pin_threads
 from trainer.reader import FrameReader
+from trainer.segmenter import BevSegmenter, new_segmenter, trained_segmenter
 
 FRAMES_PER_SHARD = 64
 
@@ -74,19 +71,13 @@ def _reader(stage_run: StageRun) -> FrameReader:
     return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
 
 
-def _network(stage_run: StageRun) -> Learner:
-    """Trunk and decoder with the weights of the input `model`, random ones where there is none."""
+def _network(stage_run: StageRun) -> BevSegmenter:
+    """With the weights of the input `model`, random ones where there is none."""
     settings: EvaluateSettings = stage_run.settings
-    trunk = new_trunk(settings.model, settings.grid, settings.seed)
-    heads = nn.ModuleDict({"decoder": make_decoder(trunk, len(settings.label_schema.classes))})
-    learner = Learner(trunk, heads, None, None)
+    shape = (settings.model, settings.grid, settings.label_schema)
     if "model" in stage_run.inputs:
-        folder = stage_run.inputs["model"].path
-        weights = load_network(folder, settings.model, settings.grid, settings.label_schema)
-        if not any(name.startswith("heads.decoder.") for name in weights):
-            raise InputError("the model predicts no BEV classes", where=str(folder), fix="fine-tune it first")
-        learner.load_pretrained(weights)
-    return learner
+        return trained_segmenter(stage_run.inputs["model"].path, *shape)
+    return new_segmenter(*shape, settings.seed)
 
 
 def _visibility(reader: FrameReader, row: int, image_from_camera: NDArray[np.float64]) -> NDArray[np.uint8]:

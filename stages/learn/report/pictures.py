@@ -4,16 +4,14 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from scene import drawing
-from scene.camera import resize_intrinsics
 from scene.frames import FrameIndex
 from scene.grid import BevGrid
-from scene.images import read_rgb
 from scene.labels import STRUCTURE, LabelSchema
+from scene.pictures import prediction_in_cameras, read_cameras
 
 CAMERA_WIDTH_PX = 384
 BEV_HEIGHT_PX = 480
@@ -47,36 +45,23 @@ class Moment:
 def draw(moment: Moment, index: FrameIndex, data_root: Path, grid: BevGrid, schema: LabelSchema) -> FramePictures:
     """Draws the pictures of one frame."""
     colours = schema.colours()
-    background = 0
-    pseudo, predicted = {}, {}
-    for camera, name in enumerate(index.camera_names):
-        if not index.camera_valid[moment.frame, camera]:
-            continue
-        rgb = read_rgb(data_root / str(index.camera_file[moment.frame, camera]))
-        height_px = round(CAMERA_WIDTH_PX * rgb.shape[0] / rgb.shape[1])
-        rgb = np.asarray(cv2.resize(rgb, (CAMERA_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA))
-        if moment.class_id is not None:
-            pseudo[str(name)] = drawing.overlay(rgb, moment.class_id[camera], colours, skip=[STRUCTURE])
-        homography = _at_size(moment.ground_from_pixel[camera], moment.label_hw_px, rgb.shape[:2])
-        visible = drawing.bev_in_camera(moment.prediction, grid, homography, (height_px, CAMERA_WIDTH_PX))
-        predicted[str(name)] = drawing.overlay(rgb, visible, colours, skip=[background])
+    images = read_cameras(data_root, index, moment.frame, CAMERA_WIDTH_PX)
+    columns = {str(name): camera for camera, name in enumerate(index.camera_names)}
+    homographies = {name: moment.ground_from_pixel[camera] for name, camera in columns.items()}
+    predicted = prediction_in_cameras(images, moment.prediction, grid, colours, homographies, moment.label_hw_px)
+    pseudo = None
+    if moment.class_id is not None:
+        labels = moment.class_id
+        shown = {n: drawing.overlay(rgb, labels[columns[n]], colours, skip=[STRUCTURE]) for n, rgb in images.items()}
+        pseudo = _jpeg_uri(drawing.camera_mosaic(shown))
     scale = max(1, round(BEV_HEIGHT_PX / grid.shape[0]))
     return FramePictures(
         caption=f"{index.scene_name[index.frame_scene[moment.frame]]}, frame {index.frame_token[moment.frame][:8]}",
-        pseudo_labels=None if moment.class_id is None else _jpeg_uri(drawing.camera_mosaic(pseudo)),
-        prediction_in_cameras=_jpeg_uri(drawing.camera_mosaic(predicted)),
+        pseudo_labels=pseudo,
+        prediction_in_cameras=_jpeg_uri(predicted),
         bev_truth=_png_uri(drawing.bev_picture(moment.truth, grid, colours, scale, faded=~moment.seen)),
         bev_prediction=_png_uri(drawing.bev_picture(moment.prediction, grid, colours, scale, faded=~moment.seen)),
     )
-
-
-def _at_size(
-    ground_from_pixel: NDArray[np.float64], from_hw: tuple[int, ...], to_hw: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """The homography for the same camera's image at another size."""
-    # Pixels of the label image from pixels of the picture: the inverse of resizing, on the identity intrinsics.
-    resize = resize_intrinsics(np.eye(3), (to_hw[1], to_hw[0]), (from_hw[1], from_hw[0]))
-    return ground_from_pixel @ resize
 
 
 def _jpeg_uri(rgb: drawing.Image) -> str:

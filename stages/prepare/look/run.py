@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +12,8 @@ from scene import drawing
 from scene.camera import project, resize_intrinsics
 from scene.errors import InputError
 from scene.frames import FrameIndex
-from scene.images import read_rgb
 from scene.labels import NEVER_WRITTEN, STRUCTURE
+from scene.pictures import read_cameras
 from scene.sweep import read_sweep
 from scene.transform import Matrix, apply
 from stages.prepare.look import LookSettings
@@ -42,7 +41,7 @@ def draw_frame(stage_run: StageRun, index: FrameIndex, frame: int) -> drawing.Im
     geometry = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")
     labels = stage_run.inputs.get("teacher_labels")
     class_id = None if labels is None else np.asarray(open_arrays(labels.path / "labels.zarr")["class_id"][frame])
-    images = _read_cameras(stage_run.data_root, index, frame, settings.camera_width_px)
+    images = read_cameras(stage_run.data_root, index, frame, settings.camera_width_px)
     points = sweep_in_ego(stage_run.data_root, index, frame, np.asarray(geometry["ego_from_global"][frame]))
     colours = settings.label_schema.colours()
     calibrated, labelled = {}, {}
@@ -66,17 +65,7 @@ def draw_frame(stage_run: StageRun, index: FrameIndex, frame: int) -> drawing.Im
     if (bev := stage_run.inputs.get("bev_labels")) is not None:
         layers = np.asarray(open_arrays(bev.path / "bev.zarr")["layers"][frame])
         above.append(_bev(settings.label_schema.classes_from_layers(layers), settings))
-    return _stack([*rows, np.concatenate(above, axis=1)])
-
-
-def _read_cameras(data_root: Path, index: FrameIndex, frame: int, width_px: int) -> dict[str, drawing.Image]:
-    images = {}
-    for camera, name in enumerate(index.camera_names):
-        if index.camera_valid[frame, camera]:
-            rgb = read_rgb(data_root / str(index.camera_file[frame, camera]))
-            height_px = round(width_px * rgb.shape[0] / rgb.shape[1])
-            images[str(name)] = np.asarray(cv2.resize(rgb, (width_px, height_px), interpolation=cv2.INTER_AREA))
-    return images
+    return drawing.joined([*rows, np.concatenate(above, axis=1)], axis=0)
 
 
 def sweep_in_ego(data_root: Path, index: FrameIndex, frame: int, ego_from_global: Matrix) -> NDArray[np.float64]:
@@ -119,9 +108,3 @@ def _points_above(points: NDArray[np.float64], settings: LookSettings) -> drawin
     u = (settings.grid.shape[1] - 0.5 - cells[:, 1]) * scale
     v = (settings.grid.shape[0] - 0.5 - cells[:, 0]) * scale
     return drawing.draw_points(blank, np.stack([u, v], axis=-1), 3.0 - points[:, 2], max_depth_m=4.0)
-
-
-def _stack(pictures: list[drawing.Image]) -> drawing.Image:
-    """Pictures below each other, padded to one width."""
-    width = max(p.shape[1] for p in pictures)
-    return np.concatenate([np.pad(p, ((0, 8), (0, width - p.shape[1]), (0, 0))) for p in pictures], axis=0)

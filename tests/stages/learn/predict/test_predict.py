@@ -1,0 +1,79 @@
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from cache.arrays import open_arrays
+from scene.errors import InputError
+from stages.learn.predict import STAGE, PredictSettings
+from stages.learn.predict.fingerprint import FILES, fingerprint
+from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
+from tests.flat_world import GRID, SCHEMA
+from tests.stages.learn.short import make
+from tests.trainer.tiny import MODEL
+from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE
+from trainer.segmenter import new_segmenter, save_segmenter
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def write_model(folder, grid=GRID, seed=3):
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        save_segmenter(new_segmenter(MODEL, grid, SCHEMA, seed), folder, {})
+    return str(folder)
+
+
+def recipe(root, grid=GRID, **changes):
+    model = write_model(root.with_name(f"{root.name}-model"), grid)
+    return make(root, STAGE, PredictSettings(saved_model=model, **{"num_pictures": 2, **changes}))
+
+
+def test_contract(tmp_path):
+    check_rerun_does_nothing(recipe, tmp_path)
+    check_changed_setting(recipe, tmp_path, split="val", num_pictures=1)
+    array = {"shape": (2, *GRID.shape), "dtype": "uint8", "dims": ["keyframe", "x", "y"]}
+    artifact, _ = recipe(tmp_path / "cache")
+    check_schema(artifact, {f"predictions.zarr/scene-{scene}": array for scene in range(2)})
+
+
+def test_kill_and_resume(tmp_path):
+    check_kill_and_resume(recipe, tmp_path, num_kills=3)
+
+
+def test_every_keyframe_is_predicted_and_some_are_pictured(tmp_path):
+    artifact, _ = recipe(tmp_path / "cache")
+    assert artifact.manifest.statistics == {"scenes": 2, "keyframes": 4}
+    for number in range(2):
+        array = open_arrays(artifact.path / "predictions.zarr")[f"scene-{number}"]
+        assert (np.asarray(array[:]) < len(SCHEMA.classes)).all()
+        assert array.attrs["sample_tokens"] == [f"frame-{2 * number}", f"frame-{2 * number + 1}"]
+    assert {file.name for file in artifact.path.glob("*.png")} == {"frame-00000.png", "frame-00003.png"}
+    assert np.ptp(cv2.imread(str(artifact.path / "frame-00000.png"))) > 50, "an empty picture"
+
+
+def test_one_split_alone(tmp_path):
+    artifact, _ = recipe(tmp_path / "cache", split="val")
+    assert set(open_arrays(artifact.path / "predictions.zarr")) == {"scene-1"}
+    with pytest.raises(InputError, match="no keyframe is in the split 'test'"):
+        recipe(tmp_path / "cache", split="test")
+
+
+def test_another_grid_than_the_geometry_s_is_one_line(tmp_path):
+    other = GRID.model_copy(update={"x_range_m": (-8.0, 8.0)})
+    with pytest.raises(InputError, match=r"geometry is .*grid"):
+        recipe(tmp_path / "cache", grid=other)
+
+
+def test_the_key_has_the_model_s_content_and_not_its_place(tmp_path):
+    assert FILES == (MODEL_FILE, WEIGHTS_FILE)
+    first = write_model(tmp_path / "one")
+    shutil.copytree(first, tmp_path / "two")
+    settings = [PredictSettings(saved_model=str(tmp_path / name)) for name in ("one", "two")]
+    assert settings[0].canonical() == settings[1].canonical()
+    assert fingerprint(settings[0], tmp_path) == fingerprint(settings[1], tmp_path)
+    other = PredictSettings(saved_model=write_model(tmp_path / "other", seed=4))
+    assert fingerprint(other, tmp_path) != fingerprint(settings[0], tmp_path)
+    with pytest.raises(InputError, match=r"no saved model: no model\.json.*save-model"):
+        fingerprint(PredictSettings(saved_model=str(tmp_path / "none")), tmp_path)

@@ -1,0 +1,101 @@
+import json
+
+import pytest
+import torch
+
+from models.bev import backbone
+from models.bev.config import BackboneConfig
+from scene.errors import InputError
+from tests.flat_world import GRID, SCHEMA
+from tests.trainer.tiny import MODEL
+from trainer.batches import collate_clip
+from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE, save_model
+from trainer.network import describe
+from trainer.reader import FrameReader
+from trainer.segmenter import load_segmenter, new_segmenter, save_segmenter, trained_segmenter
+
+PUBLISHED = MODEL.model_copy(
+    update={
+        "backbone": BackboneConfig(pretrained="embedded", out_stages=(1, 2, 3), norm="frozen"),
+        "pretrained_neck": True,
+        "neck_channels": 32,
+    }
+)
+
+
+@torch.inference_mode()
+def logits_of(segmenter, clip):
+    return segmenter(clip)
+
+
+@pytest.fixture(scope="module")
+def clip(sources):
+    reader = FrameReader(sources, MODEL.image_hw_px, GRID, SCHEMA, history=1)
+    return collate_clip([reader.clip(1), reader.clip(3)])
+
+
+@pytest.mark.parametrize("model", [MODEL, PUBLISHED], ids=["random backbone", "published backbone"])
+def test_a_saved_model_answers_as_before_and_reads_nothing_else(model, clip, tmp_path, monkeypatch):
+    segmenter = new_segmenter(model, GRID, SCHEMA, seed=3).eval()
+    save_segmenter(segmenter, tmp_path, {"key": "abc"})
+    monkeypatch.setattr(backbone, "_load_pretrained", lambda *_: pytest.fail("the backbone's own weights were read"))
+    monkeypatch.setattr("models.bev.former.load_neck", lambda *_: pytest.fail("the pyramid's own weights were read"))
+    again = load_segmenter(tmp_path)
+    assert torch.equal(logits_of(again, clip), logits_of(segmenter, clip))
+    assert (again.grid, again.schema, again.training) == (GRID, SCHEMA, False)
+    assert "embedded" not in (tmp_path / MODEL_FILE).read_text(), "where the backbone came from is nobody's business"
+    assert logits_of(again, clip).shape == (2, len(SCHEMA.classes), *GRID.shape)
+
+
+def test_a_drive_step_by_step_is_the_clip(clip):
+    """The first keyframe knows of none before it; the second one gets its features."""
+    segmenter = new_segmenter(MODEL, GRID, SCHEMA, seed=3).eval()
+    with torch.inference_mode():
+        nothing = torch.zeros(2, dtype=torch.bool)
+        _, features = segmenter.advance(clip.frames[0], torch.eye(4).expand(2, 4, 4), nothing, None)
+        logits, _ = segmenter.advance(clip.frames[1], clip.ego_from_previous[0], clip.has_previous[0], features)
+    assert torch.equal(logits, logits_of(segmenter, clip))
+
+
+def save_training(folder, heads):
+    segmenter = new_segmenter(MODEL, GRID, SCHEMA, seed=5)
+    weights = {
+        name if name.startswith("trunk.") else f"heads.{name}": value for name, value in segmenter.state_dict().items()
+    }
+    kept = {name: value for name, value in weights.items() if heads or name.startswith("trunk.")}
+    save_model(folder, kept, describe(MODEL, GRID, SCHEMA, heads))
+    return segmenter
+
+
+def test_a_training_is_taken_out_of_its_artifact(clip, tmp_path):
+    trained = save_training(tmp_path, ["decoder"]).eval()
+    assert torch.equal(logits_of(trained_segmenter(tmp_path, MODEL, GRID, SCHEMA), clip), logits_of(trained, clip))
+
+
+def test_a_training_without_bev_classes_is_refused(tmp_path):
+    save_training(tmp_path, [])
+    with pytest.raises(InputError, match="predicts no BEV classes"):
+        trained_segmenter(tmp_path, MODEL, GRID, SCHEMA)
+
+
+def test_what_is_no_saved_model_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_segmenter(tmp_path)
+    save_training(tmp_path, ["decoder"])  # an artifact does not say what its backbone is built like
+    with pytest.raises(InputError, match=r"no saved model of the format.*save-model"):
+        load_segmenter(tmp_path)
+
+
+def test_damage_is_one_line(tmp_path):
+    save_segmenter(new_segmenter(MODEL, GRID, SCHEMA, seed=3), tmp_path, {})
+    said = json.loads((tmp_path / MODEL_FILE).read_text())
+    (tmp_path / MODEL_FILE).write_text(json.dumps({name: value for name, value in said.items() if name != "grid"}))
+    with pytest.raises(InputError, match="the saved model is damaged: 'grid'"):
+        load_segmenter(tmp_path)
+    said["model"]["embed_dim"] = 32
+    (tmp_path / MODEL_FILE).write_text(json.dumps(said))
+    with pytest.raises(InputError, match="weights do not fit the model"):
+        load_segmenter(tmp_path)
+    (tmp_path / WEIGHTS_FILE).write_bytes((tmp_path / WEIGHTS_FILE).read_bytes()[:-9])
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_segmenter(tmp_path)
