@@ -27,7 +27,7 @@ demo: $(READY)  ## the whole pipeline on the embedded world, to a table and a re
 	@$(RUN)
 
 test: $(READY)  ## the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)  ## lint, format, types, architecture
 	@$(BIN)/ruff check .

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(old: Key, new: Key, cache: Cache = None, as_json: AsJson = False) -> None:
-    """Compare two artifacts: settings, version, inputs, arrays, files."""
+    """Compare two artifacts: settings, version, inputs, files."""
     from cache.compare import compare
     from pipeline.console import comparison_lines
 
@@ -113,7 +113,7 @@ def gc(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what no pin, recent run or live build needs; --yes does it."""
+    """Remove, with --yes, what no pin, recent run or build needs."""
     from cache.gc import collect, survey
     from pipeline.console import counted, garbage_table, size
 
@@ -147,7 +147,7 @@ def pin(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep an artifact and all it was made from; or list what is kept."""
+    """Keep an artifact and what it was made from; or list pins."""
     from cache.roots import pin as set_pin
     from cache.roots import pins
 

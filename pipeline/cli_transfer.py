@@ -30,7 +30,7 @@ def push(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy artifacts and all they were made from to another cache."""
+    """Copy artifacts and their lineage to another cache."""
     _copy(open_cache(cache), open_cache(target), keys, "push", as_json)
 
 
@@ -40,7 +40,7 @@ def pull(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy artifacts and all they were made from out of another cache."""
+    """Copy artifacts and their lineage out of another cache."""
     _copy(open_cache(source), open_cache(cache), keys, "pull", as_json)
 
 
@@ -92,7 +92,7 @@ def save_model(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Save a trained model with all that is needed to predict with it, and a page that says how."""
+    """Save a trained model with all that predicting needs."""
     from pipeline.model import save_artifact
 
     store = open_cache(cache)

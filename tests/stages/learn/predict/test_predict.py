@@ -39,7 +39,7 @@ def test_contract(tmp_path):
 
 
 def test_kill_and_resume(tmp_path):
-    check_kill_and_resume(recipe, tmp_path, num_kills=3)
+    check_kill_and_resume(recipe, tmp_path, num_kills=2)
 
 
 def test_every_keyframe_is_predicted_and_some_are_pictured(tmp_path):
