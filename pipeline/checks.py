@@ -5,13 +5,17 @@ from pipeline.plan import Plan
 from scene.errors import InputError
 from stages.learn.evaluate import EvaluateSettings
 from stages.learn.finetune import FinetuneSettings
+from stages.learn.predict import PredictSettings
+from stages.learn.predict.fingerprint import grid_of_model
 from stages.learn.pretrain import PretrainSettings
+from stages.prepare.geometry import GeometrySettings
 from stages.prepare.index import IndexSettings
 from trainer.settings import check_split
 
 
 def check_plan(plan: Plan, layers: Layers, num_processes: int) -> None:
-    """Raises InputError for batches that cannot be split, a split that nobody makes, or a grid no queries cover.
+    """Raises InputError for batches that cannot be split, a split that nobody makes, a grid that no queries cover, or a
+    saved model that is not there or predicts on another grid.
 
     Args:
         plan: the steps.
@@ -21,6 +25,7 @@ def check_plan(plan: Plan, layers: Layers, num_processes: int) -> None:
     _check_batches(plan, num_processes)
     _check_splits(plan, layers)
     _check_queries(plan, layers)
+    _check_saved_model(plan, layers)
 
 
 def _check_batches(plan: Plan, num_processes: int) -> None:
@@ -54,3 +59,13 @@ def _check_queries(plan: Plan, layers: Layers) -> None:
                 what = f"queries of {factor} x {factor} cells do not cover a grid of {grid.shape[0]} x {grid.shape[1]}"
                 where = layers.place_of(("model", "query_factor"))
                 raise InputError(what, where=where, fix="give a divisor of both, or another grid") from None
+
+
+def _check_saved_model(plan: Plan, layers: Layers) -> None:
+    geometry = next((step.settings for step in plan if isinstance(step.settings, GeometrySettings)), None)
+    for step in plan:
+        if isinstance(step.settings, PredictSettings) and geometry is not None:
+            grid = grid_of_model(step.settings)
+            if grid != geometry.grid:
+                what = f"the saved model predicts on a grid of {grid.canonical()}"
+                raise InputError(what, where=layers.place_of(("grid",)), fix="give the experiment the same grid")

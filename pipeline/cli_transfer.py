@@ -96,7 +96,7 @@ def save_model(
     from pipeline.model import save_artifact
 
     store = open_cache(cache)
-    saved = save_artifact(store.materialise(store.find(key)), folder)
+    saved = save_artifact(store, store.find(key), folder)
     answer(saved, as_json, lambda: typer.echo(f"saved: {folder}, see {folder / 'README.md'}"))
 
 

@@ -48,7 +48,7 @@ def run_parallel(
     pool = ProcessPoolExecutor(num_jobs, context, _start_worker, (slots, context.RLock()))
     elsewhere = runtime.scheduler_address is not None
     done: dict[str, Outcome] = {}
-    running: dict[Future[float], Step] = {}
+    running: dict[Future[tuple[bool, float]], Step] = {}
     missing: set[str] = set()  # from the cache, which is asked once for each step
     try:
         while len(done) < len(plan.steps):
@@ -64,10 +64,10 @@ def run_parallel(
                 with interrupts_held():  # the new worker starts deaf to them, until it can answer
                     running[pool.submit(_work, step, artifacts[step.name], store.name, runtime)] = step
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                wall_s = future.result()  # of a killed worker this raises, and `running` still names its step
+                built, wall_s = future.result()  # of a killed worker this raises, and `running` still names its step
                 step = running.pop(future)
                 found = execute(step, {name: done[name].artifact for name in step.needs}, store, runtime)
-                _finish(replace(found, built=True, wall_s=wall_s), done, finished)
+                _finish(replace(found, built=built, wall_s=wall_s), done, finished)
     except BrokenProcessPool as error:
         _end_workers(pool)
         raise InputError(
@@ -93,16 +93,16 @@ _unwinding = threading.Event()
 """In a worker: set from the interrupt on until the step has ended."""
 
 
-def _work(step: Step, artifacts: dict[str, Artifact], cache: str, runtime: Runtime) -> float:
-    """Makes the step's artifact in a worker; the seconds that took."""
+def _work(step: Step, artifacts: dict[str, Artifact], cache: str, runtime: Runtime) -> tuple[bool, float]:
+    """Makes the step's artifact in a worker: whether nobody else had made it meanwhile, and the seconds that took."""
     start = time.monotonic()
     _at_work.set()
     try:
-        execute(step, artifacts, open_cache(cache), runtime)
+        built = execute(step, artifacts, open_cache(cache), runtime).built
     finally:
         _at_work.clear()
         _unwinding.clear()
-    return time.monotonic() - start
+    return built, time.monotonic() - start
 
 
 def _interrupt(*_: object) -> None:

@@ -111,15 +111,17 @@ def draw_ground_rings(
 
 
 def camera_mosaic(images: dict[str, Image], gap_px: int = 2) -> Image:
-    """Camera images by channel name, all of one size, laid out three to a row; unknown channels come last."""
+    """Camera images by channel name, laid out three to a row, each in as much room as the largest takes; unknown
+    channels come last."""
     names = [n for n in MOSAIC_ORDER if n in images] + sorted(set(images) - set(MOSAIC_ORDER))
-    height, width = images[names[0]].shape[:2]
+    height, width = (max(image.shape[axis] for image in images.values()) for axis in (0, 1))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     canvas = np.full((rows * (height + gap_px) - gap_px, columns * (width + gap_px) - gap_px, 3), 16, np.uint8)
     for position, name in enumerate(names):
         top, left = (position // columns) * (height + gap_px), (position % columns) * (width + gap_px)
-        canvas[top : top + height, left : left + width] = images[name]
+        own_height, own_width = images[name].shape[:2]
+        canvas[top : top + own_height, left : left + own_width] = images[name]
     return canvas
 
 

@@ -37,8 +37,6 @@ def predict_drives(
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Rows of the index with their class ids (X, Y) by arg-max, `batch_size` scenes at a time.
 
-    A model without history (`BevFormerConfig.history` 0) sees each keyframe alone.
-
     Raises:
         InputError: if an image cannot be read.
     """
@@ -48,7 +46,7 @@ def predict_drives(
     for now, frames in _moments(reader, walked):
         motions, has_previous = zip(*map(reader.motion_since_previous, now), strict=True)
         walked_on = reader.index.previous[now] == before[: len(now)]
-        known = np.array(has_previous) & walked_on & (network.trunk.config.history > 0)
+        known = np.array(has_previous) & walked_on
         logits, features = network.advance(
             collate_frames(frames).map(lambda tensor: tensor.to(device)),
             torch.from_numpy(np.stack(motions)).float().to(device),

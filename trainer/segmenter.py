@@ -1,6 +1,7 @@
 """A trained model, to predict with: cameras in, BEV classes out. Saved, it needs no cache and no experiment."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,24 @@ from models.objectives.segmentation import make_decoder
 from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import ValidationError
 from trainer.checkpoint import MODEL_FILE, load_model, save_model
 from trainer.network import load_network, new_trunk, put_in_place
 
 FORMAT = "bevprior-segmenter-1"
 """Of the description beside saved weights."""
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a model takes for granted of its input.
+
+    Attributes:
+        cameras: channel names in the order of the images; a camera embedding belongs to a place in it.
+        ground: `geometry.ground`: the ego frame is as recorded, or upright on the ground found in the LiDAR.
+    """
+
+    cameras: tuple[str, ...]
+    ground: str
 
 
 class BevSegmenter(nn.Module):
@@ -29,14 +42,17 @@ class BevSegmenter(nn.Module):
         trunk: cameras to BEV features.
         grid: of the logits.
         schema: K classes, in the order of the logits.
+        trained_on: None where nobody has said it.
 
     Attributes:
-        grid, schema: as given.
+        grid, schema, trained_on: as given.
     """
 
-    def __init__(self, trunk: BevFormer, grid: BevGrid, schema: LabelSchema) -> None:
+    def __init__(
+        self, trunk: BevFormer, grid: BevGrid, schema: LabelSchema, trained_on: TrainedOn | None = None
+    ) -> None:
         super().__init__()
-        self.trunk, self.grid, self.schema = trunk, grid, schema
+        self.trunk, self.grid, self.schema, self.trained_on = trunk, grid, schema, trained_on
         self.decoder = make_decoder(trunk, len(schema.classes))
 
     def forward(self, clip: Clip) -> Float[Tensor, "B K X Y"]:
@@ -53,8 +69,10 @@ class BevSegmenter(nn.Module):
     ) -> tuple[Float[Tensor, "B K X Y"], Float[Tensor, "B D x y"]]:
         """Class logits of one keyframe of a drive, and the features that the next call takes as `previous`.
 
-        Args: those of `BevFormer.advance`.
+        A model without history (`BevFormerConfig.history` 0) sees each keyframe alone. The arguments are those of
+        `BevFormer.advance`.
         """
+        has_previous = has_previous & (self.trunk.config.history > 0)
         features = self.trunk.advance(frames, motion, has_previous, previous)
         return self.decoder(features), features
 
@@ -79,12 +97,13 @@ def trained_segmenter(folder: Path, model: BevFormerConfig, grid: BevGrid, schem
     return segmenter.eval()
 
 
-def save_segmenter(segmenter: BevSegmenter, folder: Path, made: Mapping[str, Any]) -> None:
+def save_segmenter(segmenter: BevSegmenter, folder: Path, trained_on: TrainedOn, made: Mapping[str, Any]) -> None:
     """Writes `model.safetensors` and `model.json`, which holds everything else that `load_segmenter` needs.
 
     Args:
         segmenter: the model.
         folder: there already.
+        trained_on: see there.
         made: JSON values that tell where the model comes from.
     """
     model = segmenter.trunk.config.model_dump(mode="json")
@@ -96,6 +115,7 @@ def save_segmenter(segmenter: BevSegmenter, folder: Path, made: Mapping[str, Any
         "architecture": segmenter.trunk.backbone.architecture,
         "grid": segmenter.grid.canonical(),
         "schema": segmenter.schema.canonical(),
+        "trained_on": asdict(trained_on),
         "made": dict(made),
     }
     save_model(folder, segmenter.state_dict(), description)
@@ -107,16 +127,26 @@ def load_segmenter(folder: Path | str) -> BevSegmenter:
     Raises:
         InputError: if there is no such model, or it is damaged.
     """
-    folder = Path(folder)
-    weights, said = load_model(folder)
-    fix = "save the model again: bevprior save-model"
-    if said.get("format") != FORMAT:
-        raise InputError(f"no saved model of the format {FORMAT!r}", where=str(folder), fix=fix)
+    folder = Path(folder).expanduser()
+    try:
+        weights, said = load_model(folder)
+        if not isinstance(said, dict) or said.get("format") != FORMAT:
+            raise InputError(f"no saved model of the format {FORMAT!r}")
+        segmenter = _described(said)
+        put_in_place(weights, segmenter)
+    except InputError as error:
+        raise InputError(
+            error.what, where=str(folder / MODEL_FILE), fix="save it again: bevprior save-model"
+        ) from error
+    return segmenter.eval()
+
+
+def _described(said: Mapping[str, Any]) -> BevSegmenter:
     try:
         model, grid = BevFormerConfig.parse(said["model"]), BevGrid.parse(said["grid"])
-        segmenter = BevSegmenter(BevFormer(model, grid, said["architecture"]), grid, LabelSchema.parse(said["schema"]))
-    except (KeyError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the saved model is damaged: {reason}", where=str(folder / MODEL_FILE), fix=fix) from error
-    put_in_place(weights, segmenter)
-    return segmenter.eval()
+        schema = LabelSchema.parse(said["schema"])
+        trained_on = TrainedOn(tuple(said["trained_on"]["cameras"]), str(said["trained_on"]["ground"]))
+        return BevSegmenter(BevFormer(model, grid, dict(said["architecture"])), grid, schema, trained_on)
+    except Exception as error:  # whatever transformers and pydantic make of values that nobody wrote so
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"the saved model is damaged: {type(error).__name__}: {reason}") from error

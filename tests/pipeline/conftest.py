@@ -44,6 +44,15 @@ def outside(settings, data_root):
 
 NUMBERS = Stage("numbers", 1, NumbersSettings, (), "toy_stages:numbers")
 TOTAL = Stage("total", 1, TotalSettings, ("numbers", "extra?"), "toy_stages:total")
+def alone(run):
+    import time
+    seconds = [time.monotonic()]
+    numbers(run)
+    time.sleep(0.2)
+    run.build.record(seconds=[*seconds, time.monotonic()])
+
+ALONE = Stage("alone", 1, NumbersSettings, (), "toy_stages:alone", fills_machine=True)
+BESIDE = Stage("beside", 1, NumbersSettings, (), "toy_stages:alone")
 READER = Stage("reader", 1, TotalSettings, ("numbers",), "toy_stages:total", True, "toy_stages:outside")
 """
 

@@ -41,6 +41,16 @@ def test_artifacts_are_those_of_one_step_at_a_time(toy: SimpleNamespace, tmp_pat
     assert all(o.built for o in together)
 
 
+def test_what_fills_the_machine_has_it_for_itself(toy: SimpleNamespace, tmp_path: Path) -> None:
+    stages = (toy.BESIDE, toy.ALONE, toy.BESIDE, toy.ALONE)
+    steps = [Step(f"{s.name}:{i}", s, toy.NumbersSettings(step=i)) for i, s in enumerate(stages)]
+    outcomes = run_inline(Plan(tuple(steps)), Store(tmp_path / "cache"), TWO, SILENT)
+    spans = [(o.step.stage, *o.artifact.manifest.provenance["recorded"]["seconds"]) for o in outcomes]
+    for stage, begun, ended in spans:
+        met = [other for other, start, end in spans if start < ended and begun < end]
+        assert met == [stage] or (stage is toy.BESIDE and met == [toy.BESIDE, toy.BESIDE])
+
+
 def test_what_is_cached_needs_no_worker(toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "cache")
     run_inline(diamond(toy), store, Runtime(), SILENT)

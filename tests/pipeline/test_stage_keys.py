@@ -14,6 +14,7 @@ from cache.durable import sha256_of
 from cache.keys import KeySpec
 from cache.manifest import Artifact, FileEntry, Manifest
 from cache.store import Store
+from pipeline.config import load_experiment
 from pipeline.keys import keyed
 from pipeline.request import ExperimentRequest
 from pipeline.table import STAGES, stage
@@ -46,8 +47,8 @@ def write_data_set(folder: Path) -> Path:
 def write_saved_model(folder: Path) -> None:
     """As little of one, too."""
     folder.mkdir(exist_ok=True)
-    for name in ("model.json", "model.safetensors"):
-        (folder / name).write_text(name)
+    (folder / "model.safetensors").write_text("weights")
+    (folder / "model.json").write_text(json.dumps({"grid": load_experiment("demo")[0].grid.canonical()}))
 
 
 def specs(folder: Path, overrides: Sequence[str] = ()) -> dict[str, KeySpec]:

@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
 from scene.settings import NOT_IN_KEY, Settings
 from stages.stage import Stage
 
@@ -15,12 +13,10 @@ class PredictSettings(Settings):
         saved_model: folder that `bevprior save-model` wrote. Keys have its content, not its place. Grid, classes and
             image size are the model's.
         split: the scenes; null for all.
-        num_pictures: how many keyframes are pictured, evenly spaced.
     """
 
     saved_model: Annotated[str, NOT_IN_KEY]
     split: str | None = None
-    num_pictures: Annotated[int, Field(ge=0)] = 4
 
 
 STAGE = Stage(
@@ -31,6 +27,6 @@ STAGE = Stage(
     entry="stages.learn.predict.run:run",
     reads_data=True,
     fingerprint="stages.learn.predict.fingerprint:fingerprint",
-    sources=("stages.learn.predict", "trainer", "models.bev", "scene"),
+    sources=("stages.learn.predict", "trainer", "models.bev", "models.objectives", "scene"),
     shared=True,
 )

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ from trainer.segmenter import BevSegmenter, load_segmenter
 
 PREDICTIONS_FILE = "predictions.zarr"
 CAMERA_WIDTH_PX = 384
+PICTURED = 4
+"""Keyframes that are drawn, evenly spaced."""
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
@@ -33,16 +34,17 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     A unit of work is a scene.
 
     Raises:
-        InputError: if the model or an image cannot be read, the split has no keyframe, or the geometry is of another
-            grid than the model.
+        InputError: if the model or an image cannot be read, the split has no keyframe, or the model was trained with
+            other cameras, on another ground or another grid.
     """
     settings: PredictSettings = stage_run.settings
     build = stage_run.build
     assert stage_run.data_root is not None, "the stage reads_data"
-    segmenter = load_segmenter(Path(settings.saved_model).expanduser())
+    segmenter = load_segmenter(settings.saved_model)
     sources = Sources(stage_run.inputs["index"].path, stage_run.inputs["geometry"].path, stage_run.data_root)
     model = segmenter.trunk.config
     reader = FrameReader(sources, model.image_hw_px, segmenter.grid, segmenter.schema, model.history)
+    _check_input(segmenter, reader.index, str(stage_run.inputs["geometry"].manifest.spec.settings.get("ground")))
     scenes = scenes_of(reader.index, settings.split)
     specs = [array_spec(name, rows, reader.index, segmenter) for name, rows in scenes.items()]
     group = create_arrays(build.path / PREDICTIONS_FILE, specs)
@@ -68,13 +70,26 @@ def scenes_of(index: FrameIndex, split: str | None) -> dict[str, NDArray[np.int6
     rows = np.arange(index.num_frames) if split is None else index.frames_of_split(split)
     scenes: dict[str, NDArray[np.int64]] = {}
     for scene in np.unique(index.frame_scene[rows]):
-        name = re.sub(r"[^\w.-]", "_", str(index.scene_name[scene]))
-        if name in scenes:
-            raise InputError(f"two scenes are called {name!r}", where="scene.json", fix="give them different names")
+        name = re.sub(r"[^\w-]", "_", str(index.scene_name[scene]))
+        if not name or name in scenes:
+            what = f"two scenes are called {name!r}" if name else "a scene has no name"
+            raise InputError(what, where="scene.json", fix="give each a name of its own")
         scenes[name] = rows[index.frame_scene[rows] == scene]
     if not scenes:
         raise InputError(f"no keyframe is in the split {split!r}", where="predict.split", fix="check index.split")
     return scenes
+
+
+def _check_input(segmenter: BevSegmenter, index: FrameIndex, ground: str) -> None:
+    trained_on = segmenter.trained_on
+    assert trained_on is not None, "every saved model says it"
+    cameras = tuple(map(str, index.camera_names))
+    if segmenter.trunk.config.max_cameras and cameras != trained_on.cameras:  # else they are interchangeable
+        what = f"the model was trained with the cameras {', '.join(trained_on.cameras)}, here are {', '.join(cameras)}"
+        raise InputError(what, where="index.cameras", fix="name the same, in this order")
+    if ground != trained_on.ground:
+        what = f"the model was trained on geometry.ground = {trained_on.ground}, here it is {ground}"
+        raise InputError(what, where="geometry.ground", fix=f"set it to {trained_on.ground}")
 
 
 def array_spec(name: str, rows: NDArray[np.int64], index: FrameIndex, segmenter: BevSegmenter) -> ArraySpec:
@@ -94,11 +109,10 @@ def _draw(
     stage_run: StageRun, index: FrameIndex, segmenter: BevSegmenter, scenes: Mapping[str, NDArray[np.int64]]
 ) -> None:
     """The prediction of some keyframes, in the cameras and from above."""
-    settings: PredictSettings = stage_run.settings
     path, data_root = stage_run.build.path, stage_run.data_root
     assert data_root is not None, "the stage reads_data"
     places = [(name, number) for name, rows in scenes.items() for number in range(len(rows))]
-    chosen = np.unique(np.linspace(0, len(places) - 1, settings.num_pictures).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(places) - 1, PICTURED).round().astype(int))
     geometry = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")
     predictions = open_arrays(path / PREDICTIONS_FILE)
     grid, colours = segmenter.grid, segmenter.schema.colours()

@@ -123,7 +123,7 @@ def _client(runtime: Runtime, workers: int, resources: dict[str, int]) -> Iterat
         "distributed.admin.system-monitor.disk": False,
         # Dask would have its workers give every freed block of memory back at once (MALLOC_TRIM_THRESHOLD_): on a CPU
         # two thirds of an image's time then go into fetching fresh pages.
-        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     with dask.config.set(settings):
         with interrupts_held():  # the cluster ends with this process, in order

@@ -5,34 +5,36 @@ import numpy as np
 import pytest
 
 from cache.arrays import open_arrays
+from pipeline.config import load_experiment
+from pipeline.steps import plan_experiment
 from scene.errors import InputError
 from stages.learn.predict import STAGE, PredictSettings
 from stages.learn.predict.fingerprint import FILES, fingerprint
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
-from tests.flat_world import GRID, SCHEMA
+from tests.flat_world import CAMERAS, GRID, SCHEMA
 from tests.stages.learn.short import make
 from tests.trainer.tiny import MODEL
 from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE
-from trainer.segmenter import new_segmenter, save_segmenter
+from trainer.segmenter import TrainedOn, new_segmenter, save_segmenter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def write_model(folder, grid=GRID, seed=3):
+def write_model(folder, grid=GRID, seed=3, cameras=CAMERAS, ground="ego_plane"):
     if not folder.exists():
         folder.mkdir(parents=True)
-        save_segmenter(new_segmenter(MODEL, grid, SCHEMA, seed), folder, {})
+        save_segmenter(new_segmenter(MODEL, grid, SCHEMA, seed), folder, TrainedOn(cameras, ground), {})
     return str(folder)
 
 
-def recipe(root, grid=GRID, **changes):
-    model = write_model(root.with_name(f"{root.name}-model"), grid)
-    return make(root, STAGE, PredictSettings(saved_model=model, **{"num_pictures": 2, **changes}))
+def recipe(root, model=None, **changes):
+    saved = write_model(root.with_name(f"{root.name}-model"), **(model or {}))
+    return make(root, STAGE, PredictSettings(saved_model=saved, **changes))
 
 
 def test_contract(tmp_path):
     check_rerun_does_nothing(recipe, tmp_path)
-    check_changed_setting(recipe, tmp_path, split="val", num_pictures=1)
+    check_changed_setting(recipe, tmp_path, split="val")
     array = {"shape": (2, *GRID.shape), "dtype": "uint8", "dims": ["keyframe", "x", "y"]}
     artifact, _ = recipe(tmp_path / "cache")
     check_schema(artifact, {f"predictions.zarr/scene-{scene}": array for scene in range(2)})
@@ -49,7 +51,7 @@ def test_every_keyframe_is_predicted_and_some_are_pictured(tmp_path):
         array = open_arrays(artifact.path / "predictions.zarr")[f"scene-{number}"]
         assert (np.asarray(array[:]) < len(SCHEMA.classes)).all()
         assert array.attrs["sample_tokens"] == [f"frame-{2 * number}", f"frame-{2 * number + 1}"]
-    assert {file.name for file in artifact.path.glob("*.png")} == {"frame-00000.png", "frame-00003.png"}
+    assert {file.name for file in artifact.path.glob("*.png")} == {f"frame-{row:05d}.png" for row in range(4)}
     assert np.ptp(cv2.imread(str(artifact.path / "frame-00000.png"))) > 50, "an empty picture"
 
 
@@ -60,10 +62,26 @@ def test_one_split_alone(tmp_path):
         recipe(tmp_path / "cache", split="test")
 
 
-def test_another_grid_than_the_geometry_s_is_one_line(tmp_path):
-    other = GRID.model_copy(update={"x_range_m": (-8.0, 8.0)})
-    with pytest.raises(InputError, match=r"geometry is .*grid"):
-        recipe(tmp_path / "cache", grid=other)
+OTHERS = {
+    r"geometry is .*grid": {"grid": GRID.model_copy(update={"x_range_m": (-8.0, 8.0)})},
+    r"with the cameras CAM_FRONT_LEFT, .*index\.cameras": {"cameras": CAMERAS[::-1]},
+    r"on geometry\.ground = lidar_plane, here it is ego_plane": {"ground": "lidar_plane"},
+}
+
+
+@pytest.mark.parametrize("said", OTHERS)
+def test_another_input_than_that_of_the_training_is_one_line(tmp_path, said):
+    with pytest.raises(InputError, match=said):
+        recipe(tmp_path / "cache", model=OTHERS[said])
+
+
+def test_the_plan_tells_what_does_not_fit_before_anything_runs(tmp_path):
+    experiment, layers = load_experiment("demo", (f"predict.saved_model={write_model(tmp_path / 'model')}",))
+    with pytest.raises(InputError, match=r"predicts on a grid of .*give the experiment the same grid"):
+        plan_experiment(experiment, layers, "predict")
+    (tmp_path / "model" / MODEL_FILE).write_text("[]")
+    with pytest.raises(InputError, match="does not describe a saved model"):
+        plan_experiment(experiment, layers, "predict")
 
 
 def test_the_key_has_the_model_s_content_and_not_its_place(tmp_path):
