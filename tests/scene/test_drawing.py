@@ -56,6 +56,21 @@ def test_mosaic_of_any_number_of_cameras(count: int) -> None:
     assert set(np.unique(drawing.camera_mosaic(images, gap_px=0))) >= set(range(1, count + 1))
 
 
+def test_mosaic_of_cameras_of_different_sizes() -> None:
+    images = {"CAM_FRONT_LEFT": np.full((4, 6, 3), 50, np.uint8), "CAM_FRONT": np.full((2, 8, 3), 90, np.uint8)}
+    canvas = drawing.camera_mosaic(images, gap_px=0)
+    assert canvas.shape == (4, 16, 3)
+    assert [(canvas == value).sum() for value in (50, 90)] == [4 * 6 * 3, 2 * 8 * 3]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_pictures_are_joined_with_a_gap_behind_each(axis: int) -> None:
+    small, large = np.full((2, 3, 3), 50, np.uint8), np.full((4, 5, 3), 90, np.uint8)
+    found = drawing.joined([small, large], axis, gap_px=1)
+    assert found.shape == ((8, 5, 3) if axis == 0 else (4, 10, 3))
+    assert [(found == value).sum() for value in (50, 90)] == [small.size, large.size]
+
+
 def test_points_outside_the_image_are_not_drawn() -> None:
     rgb = np.zeros((10, 10, 3), np.uint8)
     pixels = np.array([[5.0, 5.0], [-3.0, 2.0], [2.0, 12.0]])
