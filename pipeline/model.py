@@ -8,7 +8,7 @@ from typing import Any
 
 from cache.durable import PARTIAL
 from cache.store import Artifact, Store
-from pipeline.remake import settings_of
+from pipeline.remake import input_of, settings_of
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from stages.fingerprint import of_model
@@ -30,8 +30,8 @@ def save_artifact(store: Store, artifact: Artifact, folder: Path) -> Mapping[str
         What was written, as JSON values.
 
     Raises:
-        InputError: if it is no trained model of BEV classes, the backbone that it began from is another by now, or
-            the folder cannot be made.
+        InputError: if it is no trained model of BEV classes, what it was trained on is gone, the backbone that it
+            began from is another by now, or the folder cannot be made.
     """
     from trainer.segmenter import TrainedOn, save_segmenter, trained_segmenter  # torch: only when it is needed
 
@@ -46,7 +46,8 @@ def save_artifact(store: Store, artifact: Artifact, folder: Path) -> Mapping[str
     if of_model(settings, Path()).get("backbone") != artifact.manifest.spec.external.get("backbone"):
         fix = "put it back where the settings say it was"
         raise InputError("the backbone that it began from is another by now", where=where, fix=fix)
-    index, geometry = (store.find(artifact.manifest.parents[role]) for role in ("index", "geometry"))
+    parents = artifact.manifest.parents
+    index, geometry = (input_of(store, role, parents[role], where) for role in ("index", "geometry"))
     cameras = FrameIndex.load(store.materialise(index).path / "index.npz").camera_names
     trained_on = TrainedOn(tuple(map(str, cameras)), str(geometry.manifest.spec.settings["ground"]))
     path = store.materialise(artifact).path

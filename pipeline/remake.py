@@ -128,8 +128,8 @@ def _known(store: Store, artifact: Artifact, data_root: Path | None) -> tuple[Ke
     where = f"{artifact.stage} {artifact.key[:12]}"
     settings = settings_of(artifact)
     origin: Mapping[str, Any] = artifact.manifest.provenance["origin"]
-    artifacts = {role: _input(store, role, key, where) for role, key in artifact.manifest.parents.items()}
-    data = _input(store, DATA, origin["data_key"], where) if origin.get("data_key") else None
+    artifacts = {role: input_of(store, role, key, where) for role, key in artifact.manifest.parents.items()}
+    data = input_of(store, DATA, origin["data_key"], where) if origin.get("data_key") else None
     root = data_root or (Path(origin["data_root"]) if origin.get("data_root") else None)
     roles, data_step = {role: role for role in artifacts}, None if data is None else DATA
     step = Step(artifact.stage, stage(artifact.stage), settings, roles, None if data_step else root, data_step)
@@ -141,7 +141,12 @@ def _known(store: Store, artifact: Artifact, data_root: Path | None) -> tuple[Ke
     return known, data
 
 
-def _input(store: Store, role: str, key: str, where: str) -> Artifact:
+def input_of(store: Store, role: str, key: str, where: str) -> Artifact:
+    """The artifact that another one, told of as `where`, was made from.
+
+    Raises:
+        InputError: if it is gone.
+    """
     found = store.get(key)
     if found is None:
         raise InputError(f"its input {role} {key[:12]} is gone", where=where, fix="run its experiment again")

@@ -32,11 +32,9 @@ def startable(ready: Sequence[Step], running: Collection[Step], num_jobs: int, *
         num_jobs: how many may be.
         elsewhere: whether what fills a machine does so with machines of its own.
     """
-    free = num_jobs - len(running)
-    if elsewhere:
-        return list(ready[:free])
-    if any(step.stage.fills_machine for step in running):
-        return []
-    if ready and ready[0].stage.fills_machine:
-        return [] if running else [ready[0]]
-    return list(ready[:free])
+    if not elsewhere:
+        if any(step.stage.fills_machine for step in running):
+            return []
+        if ready and ready[0].stage.fills_machine:
+            return [] if running else [ready[0]]
+    return list(ready[: num_jobs - len(running)])

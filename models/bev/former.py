@@ -136,8 +136,9 @@ class BevFormer(nn.Module):
         images = F.pad(images, (0, padded_hw_px[1] - width_px, 0, padded_hw_px[0] - height_px))
         levels: list[Tensor] = []
         for level, embedding in zip(self.neck(self.backbone(images)), self.level_embedding, strict=True):
-            everywhere = level.contiguous()
-            if not complete:
+            if complete:
+                everywhere = level.contiguous()
+            else:
                 everywhere = level.new_zeros(len(valid), *level.shape[1:])
                 everywhere[valid] = level
             everywhere = everywhere + embedding[:, None, None].to(level.dtype)

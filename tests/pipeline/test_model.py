@@ -1,6 +1,7 @@
 """A model that is taken out of the cache: whole, described, or refused in one line."""
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,7 @@ from scene.settings import Settings
 from stages.prepare.geometry import GeometrySettings
 from stages.prepare.index import IndexSettings
 from tests.flat_world import GRID, SCHEMA, make_index
-from tests.trainer.tiny import MODEL, pretrain_settings
-from trainer.checkpoint import save_model
-from trainer.network import describe
+from tests.trainer.tiny import MODEL, pretrain_settings, save_training
 from trainer.segmenter import load_segmenter, new_segmenter
 
 Fill = Callable[[Path], object]
@@ -41,11 +40,8 @@ def trained(store: Store, tmp_path: Path) -> Artifact:
     frames = make_index(tmp_path / "data", num_scenes=1, frames_per_scene=1)
     index = made(store, "index", IndexSettings(split="all_train"), {}, lambda path: frames.save(path / "index.npz"))
     geometry = made(store, "geometry", GeometrySettings(label_hw_px=(9, 16), grid=GRID), {}, lambda _: None)
-    weights = new_segmenter(MODEL, GRID, SCHEMA, seed=5).state_dict()
-    named = {name if name.startswith("trunk.") else f"heads.{name}": value for name, value in weights.items()}
-    description = describe(MODEL, GRID, SCHEMA, ["decoder"])
     parents = {"index": index, "geometry": geometry}
-    return made(store, "pretrain", pretrain_settings(), parents, lambda path: save_model(path, named, description))
+    return made(store, "pretrain", pretrain_settings(), parents, save_training)
 
 
 def test_the_model_and_a_page_that_says_how_to_use_it(store: Store, trained: Artifact, tmp_path: Path) -> None:
@@ -86,6 +82,12 @@ def test_another_backbone_at_the_same_place_is_refused(
 ) -> None:
     monkeypatch.setattr("pipeline.model.of_model", lambda *_: {"backbone": "moved on"})
     with pytest.raises(InputError, match="the backbone that it began from is another by now"):
+        save_artifact(store, trained, tmp_path / "model")
+
+
+def test_a_model_whose_index_is_gone_is_refused(store: Store, trained: Artifact, tmp_path: Path) -> None:
+    shutil.rmtree(store.find(trained.manifest.parents["index"]).path)
+    with pytest.raises(InputError, match=r"its input index .* is gone"):
         save_artifact(store, trained, tmp_path / "model")
 
 

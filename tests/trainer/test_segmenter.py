@@ -7,10 +7,9 @@ from models.bev import backbone
 from models.bev.config import BackboneConfig, BackboneShape
 from scene.errors import InputError
 from tests.flat_world import CAMERAS, GRID, SCHEMA
-from tests.trainer.tiny import MODEL
+from tests.trainer.tiny import MODEL, save_training
 from trainer.batches import collate_clip
-from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE, save_model
-from trainer.network import describe
+from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE
 from trainer.reader import FrameReader
 from trainer.segmenter import TrainedOn, load_segmenter, new_segmenter, save_segmenter, trained_segmenter
 
@@ -80,23 +79,13 @@ def test_without_history_each_keyframe_is_seen_alone(clip):
     assert torch.equal(after, alone)
 
 
-def save_training(folder, heads):
-    segmenter = new_segmenter(MODEL, GRID, SCHEMA, seed=5)
-    weights = {
-        name if name.startswith("trunk.") else f"heads.{name}": value for name, value in segmenter.state_dict().items()
-    }
-    kept = {name: value for name, value in weights.items() if heads or name.startswith("trunk.")}
-    save_model(folder, kept, describe(MODEL, GRID, SCHEMA, heads))
-    return segmenter
-
-
 def test_a_training_is_taken_out_of_its_artifact(clip, tmp_path):
-    trained = save_training(tmp_path, ["decoder"]).eval()
+    trained = save_training(tmp_path).eval()
     assert torch.equal(logits_of(trained_segmenter(tmp_path, MODEL, GRID, SCHEMA), clip), logits_of(trained, clip))
 
 
 def test_a_training_without_bev_classes_is_refused(tmp_path):
-    save_training(tmp_path, [])
+    save_training(tmp_path, heads=())
     with pytest.raises(InputError, match="predicts no BEV classes"):
         trained_segmenter(tmp_path, MODEL, GRID, SCHEMA)
 
@@ -104,7 +93,7 @@ def test_a_training_without_bev_classes_is_refused(tmp_path):
 def test_what_is_no_saved_model_is_one_line(tmp_path):
     with pytest.raises(InputError, match="missing or damaged"):
         load_segmenter(tmp_path)
-    save_training(tmp_path, ["decoder"])  # an artifact does not say what its backbone is built like
+    save_training(tmp_path)  # an artifact does not say what its backbone is built like
     with pytest.raises(InputError, match=r"no saved model of the format.*save-model"):
         load_segmenter(tmp_path)
     (tmp_path / MODEL_FILE).write_text("[]")

@@ -14,8 +14,10 @@ from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
 from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
 from trainer import loop
-from trainer.checkpoint import load_model
+from trainer.checkpoint import load_model, save_model
 from trainer.distributed import Job, run_job
+from trainer.network import describe
+from trainer.segmenter import new_segmenter
 from trainer.settings import OptimiserSettings
 
 MODEL = BevFormerConfig(
@@ -80,6 +82,17 @@ def assert_weights_alike(one, two):
     difference = torch.cat([(weights[name] - shared[name]).abs().flatten() for name in weights])
     assert float(difference.median()) < 1e-4  # a step is 3e-3
     assert float((difference > 1e-4).float().mean()) < 0.1
+
+
+def save_training(folder, heads=("decoder",)):
+    """What a training leaves in its artifact, with or without a decoder; the model whose weights they are."""
+    segmenter = new_segmenter(MODEL, GRID, SCHEMA, seed=5)
+    weights = {
+        name if name.startswith("trunk.") else f"heads.{name}": value for name, value in segmenter.state_dict().items()
+    }
+    kept = {name: value for name, value in weights.items() if heads or name.startswith("trunk.")}
+    save_model(folder, kept, describe(MODEL, GRID, SCHEMA, list(heads)))
+    return segmenter
 
 
 def second_process_fails(job, process):

@@ -114,13 +114,13 @@ def _draw(
     places = [(name, number) for name, rows in scenes.items() for number in range(len(rows))]
     chosen = np.unique(np.linspace(0, len(places) - 1, PICTURED).round().astype(int))
     geometry = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")
+    hw = tuple(geometry.attrs["label_hw_px"])
     predictions = open_arrays(path / PREDICTIONS_FILE)
     grid, colours = segmenter.grid, segmenter.schema.colours()
     for name, number in (places[i] for i in chosen):
         frame, class_id = int(scenes[name][number]), np.asarray(predictions[name][number])
         images = read_cameras(data_root, index, frame, CAMERA_WIDTH_PX)
         homographies = dict(zip(map(str, index.camera_names), geometry["ground_from_pixel"][frame], strict=True))
-        hw = tuple(geometry.attrs["label_hw_px"])
         cameras = prediction_in_cameras(images, class_id, grid, colours, homographies, hw)
         above = drawing.bev_picture(class_id, grid, colours, max(1, round(cameras.shape[0] / grid.shape[0])))
         picture = drawing.joined([cameras, above], axis=1)

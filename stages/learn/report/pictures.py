@@ -47,7 +47,7 @@ def draw(moment: Moment, index: FrameIndex, data_root: Path, grid: BevGrid, sche
     colours = schema.colours()
     images = read_cameras(data_root, index, moment.frame, CAMERA_WIDTH_PX)
     columns = {str(name): camera for camera, name in enumerate(index.camera_names)}
-    homographies = {name: moment.ground_from_pixel[camera] for name, camera in columns.items()}
+    homographies = dict(zip(columns, moment.ground_from_pixel, strict=True))
     predicted = prediction_in_cameras(images, moment.prediction, grid, colours, homographies, moment.label_hw_px)
     pseudo = None
     if moment.class_id is not None:
