@@ -8,10 +8,10 @@ from typing import Any
 
 from cache.durable import PARTIAL
 from cache.store import Artifact, Store
+from models.bev.source import digest
 from pipeline.remake import input_of, settings_of
 from scene.errors import InputError
 from scene.frames import FrameIndex
-from stages.fingerprint import of_model
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
 
@@ -43,7 +43,7 @@ def save_artifact(store: Store, artifact: Artifact, folder: Path) -> Mapping[str
         raise InputError("the folder exists", where=str(folder), fix="name another, or remove it")
     if not folder.absolute().parent.is_dir():
         raise InputError("there is no such folder", where=str(folder.absolute().parent), fix="make it, or name another")
-    if of_model(settings, Path()).get("backbone") != artifact.manifest.spec.external.get("backbone"):
+    if digest(settings.model.backbone) != artifact.manifest.spec.external.get("backbone"):
         fix = "put it back where the settings say it was"
         raise InputError("the backbone that it began from is another by now", where=where, fix=fix)
     parents = artifact.manifest.parents

@@ -61,9 +61,9 @@ def _plan_arm(draft: Draft, arm: Arm, seed: int) -> str:
     """Trains and scores one arm with one seed; returns the name of the evaluating step."""
     model: dict[str, str] = {}
     if arm.pretrained:
-        own_pretraining = arm.changes.keys() - {"finetune", "evaluate"}
+        own_pretraining = arm.initial_model or arm.changes.keys() - {"finetune", "evaluate"}
         name = f"pretrain:{arm.name}:{seed}" if own_pretraining else f"pretrain:{seed}"
-        model = {"model": draft.add("pretrain", name, arm=arm, seed=seed)}
+        model = {"model": draft.add("pretrain", name, arm=arm, seed=seed, initial_model=arm.initial_model)}
         settings = draft.steps[model["model"]].settings
         assert isinstance(settings, PretrainSettings)
         if arm.label_fraction == 0 and not settings.objective.predicts_bev:
@@ -72,9 +72,16 @@ def _plan_arm(draft: Draft, arm: Arm, seed: int) -> str:
     if arm.label_fraction > 0:
         start = {"pretrain": model["model"]} if model else {}
         name = f"finetune:{arm.name}:{seed}"
-        init = "pretrained" if arm.pretrained else "random"
-        own: dict[str, Any] = {"seed": seed, "init": init, "label_fraction": arm.label_fraction}
+        own: dict[str, Any] = {"seed": seed, "label_fraction": arm.label_fraction, **_begins_with(arm)}
         if (objective := draft.section("pretrain", arm).get("objective")) is not None:
             own["kept_objective"] = objective
         model = {"model": draft.add("finetune", name, start, arm, **own)}
-    return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, arm, seed=seed)
+    untrained = {} if model else {"initial_model": arm.initial_model}
+    return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, arm, seed=seed, **untrained)
+
+
+def _begins_with(arm: Arm) -> dict[str, str]:
+    """Settings of an arm's fine-tuning: the weights that it begins with."""
+    if arm.pretrained:
+        return {"init": "pretrained"}
+    return {"init": "random"} if arm.initial_model is None else {"init": "saved", "initial_model": arm.initial_model}

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from models.bev.source import digest
+from stages.saved_model import digests
 
 
 def of_model(settings: Any, data_root: Path) -> dict[str, str]:  # noqa: ARG001 (every fingerprint's)
-    """Digest of the weights that the backbone of `settings.model` starts from, if any.
+    """Digests of what the model of `settings` starts from: its backbone's weights, and a saved model, if any.
 
     Raises:
-        InputError: see `models.bev.source.digest`.
+        InputError: see `models.bev.source.digest` and `stages.saved_model.digests`.
     """
-    found = digest(settings.model.backbone)
-    return {} if found is None else {"backbone": found}
+    backbone = digest(settings.model.backbone)
+    initial = {} if settings.initial_model is None else digests(settings.initial_model)
+    found = {f"initial {name}": content for name, content in initial.items()}
+    return found if backbone is None else {"backbone": backbone, **found}

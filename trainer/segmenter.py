@@ -1,6 +1,6 @@
 """A trained model, to predict with: cameras in, BEV classes out. Saved, it needs no cache and no experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,17 @@ class BevSegmenter(nn.Module):
         features = self.trunk.advance(frames, motion, has_previous, previous)
         return self.decoder(features), features
 
+    def check_cameras(self, names: Sequence[str]) -> None:
+        """Checks a data set's cameras, in their order, against those of the training; without embeddings any will do.
+
+        Raises:
+            InputError: if they are others.
+        """
+        known = self.trained_on.cameras if self.trained_on is not None and self.trunk.config.max_cameras else None
+        if known is not None and tuple(names) != known:
+            what = f"the model was trained with the cameras {', '.join(known)}, here are {', '.join(names)}"
+            raise InputError(what, where="index.cameras", fix="name the same, in this order")
+
 
 def new_segmenter(model: BevFormerConfig, grid: BevGrid, schema: LabelSchema, seed: int) -> BevSegmenter:
     """One with random weights of `seed`."""
@@ -139,6 +150,27 @@ def load_segmenter(folder: Path | str) -> BevSegmenter:
             error.what, where=str(folder / MODEL_FILE), fix="save it again: bevprior save-model"
         ) from error
     return segmenter.eval()
+
+
+def initial_weights(place: Path | str, schema: LabelSchema, cameras: Sequence[str]) -> dict[str, Tensor]:
+    """Weights of a saved model by the names that a training has for them, to begin another one with.
+
+    Of a model with other classes they are the trunk's alone: which class a logit stands for is the decoder's matter.
+
+    Args:
+        place: folder that `save_segmenter` wrote.
+        schema: classes of the training.
+        cameras: channel names of its data set, in order.
+
+    Raises:
+        InputError: if there is no such model, or it saw other cameras.
+    """
+    segmenter = load_segmenter(place)
+    segmenter.check_cameras(cameras)
+    heads = ("decoder.",) if segmenter.schema.names == schema.names else ()
+    named = segmenter.state_dict().items()
+    trunk = {name: value for name, value in named if name.startswith("trunk.")}
+    return trunk | {f"heads.{name}": value for name, value in named if name.startswith(heads)}
 
 
 def _described(said: Mapping[str, Any]) -> BevSegmenter:

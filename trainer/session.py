@@ -18,6 +18,7 @@ from trainer.loop import Training
 from trainer.network import describe
 from trainer.process import Process
 from trainer.reader import FrameReader
+from trainer.segmenter import initial_weights
 from trainer.settings import AugmentSettings, OptimiserSettings, check_split
 
 CALIBRATION_FRAMES = 24
@@ -48,6 +49,10 @@ class TrainingSettings(Protocol):
         """Random changes of its samples."""
 
     @property
+    def initial_model(self) -> str | None:
+        """Folder of the saved model that it begins with."""
+
+    @property
     def seed(self) -> int:
         """Of weights, samples and augmentation."""
 
@@ -67,6 +72,17 @@ def open_reader(settings: TrainingSettings, job: Job, process: Process) -> Frame
     sources = Sources.of({role: Path(folder) for role, folder in job.inputs.items()}, Path(job.data_root))
     model = settings.model
     return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
+
+
+def begin_with(learner: Learner, settings: TrainingSettings, reader: FrameReader) -> None:
+    """Puts the saved model's weights in place, where the settings name one; heads that it has not stay random.
+
+    Raises:
+        InputError: if there is no such model, or it does not fit the settings or the data set's cameras.
+    """
+    if settings.initial_model is not None:
+        cameras = tuple(map(str, reader.index.camera_names))
+        learner.load_pretrained(initial_weights(settings.initial_model, settings.label_schema, cameras))
 
 
 def batch_maker(

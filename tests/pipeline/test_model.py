@@ -80,7 +80,7 @@ def full_disk(*_: object) -> None:
 def test_another_backbone_at_the_same_place_is_refused(
     store: Store, trained: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.model.of_model", lambda *_: {"backbone": "moved on"})
+    monkeypatch.setattr("pipeline.model.digest", lambda _: "moved on")
     with pytest.raises(InputError, match="the backbone that it began from is another by now"):
         save_artifact(store, trained, tmp_path / "model")
 

@@ -14,11 +14,11 @@ from cache.durable import sha256_of
 from cache.keys import KeySpec
 from cache.manifest import Artifact, FileEntry, Manifest
 from cache.store import Store
-from pipeline.config import load_experiment
 from pipeline.keys import keyed
 from pipeline.request import ExperimentRequest
 from pipeline.table import STAGES, stage
 from stages.stage import Runtime
+from tests.pipeline.saved_model import describe_model
 
 EXPERIMENTS = (
     ("demo", "report"), ("demo", "look"), ("demo", "predict"), ("teacher", "teacher"), ("backbone", "backbone")
@@ -44,21 +44,13 @@ def write_data_set(folder: Path) -> Path:
     return folder
 
 
-def write_saved_model(folder: Path) -> None:
-    """As little of one, too."""
-    folder.mkdir(exist_ok=True)
-    (folder / "model.safetensors").write_text("weights")
-    (folder / "model.json").write_text(json.dumps({"grid": load_experiment("demo")[0].grid.canonical()}))
-
-
 def specs(folder: Path, overrides: Sequence[str] = ()) -> dict[str, KeySpec]:
     """What every step's key is made of, in a cache in `folder`; results are taken for made without making them."""
     data, store = write_data_set(folder / "world"), Store(folder / "cache")
-    write_saved_model(folder / "model")
     found: dict[str, KeySpec] = {}
     for config, until in EXPERIMENTS:
         made: dict[str, Artifact] = {}
-        own = (f"predict.saved_model={folder / 'model'}",) if until == "predict" else ()
+        own = (f"predict.saved_model={describe_model(folder / 'model')}",) if until == "predict" else ()
         for step in ExperimentRequest(config=config, until=until, overrides=(*overrides, *own)).load()[1]:
             spec = keyed(step, made, store).spec
             files = {"x": FileEntry(1, spec.key)}

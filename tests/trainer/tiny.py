@@ -12,12 +12,12 @@ from models.bev.config import BackboneConfig, BackboneShape, BevFormerConfig
 from scene.errors import InputError
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
-from tests.flat_world import GRID, IMAGE_HW_PX, SCHEMA
+from tests.flat_world import CAMERAS, GRID, IMAGE_HW_PX, SCHEMA
 from trainer import loop
 from trainer.checkpoint import load_model, save_model
 from trainer.distributed import Job, run_job
 from trainer.network import describe
-from trainer.segmenter import new_segmenter
+from trainer.segmenter import TrainedOn, new_segmenter, save_segmenter
 from trainer.settings import OptimiserSettings
 
 MODEL = BevFormerConfig(
@@ -93,6 +93,14 @@ def save_training(folder, heads=("decoder",)):
     kept = {name: value for name, value in weights.items() if heads or name.startswith("trunk.")}
     save_model(folder, kept, describe(MODEL, GRID, SCHEMA, list(heads)))
     return segmenter
+
+
+def save_small_model(folder, model=MODEL, grid=GRID, schema=SCHEMA, seed=3, cameras=CAMERAS, ground="ego_plane"):
+    """A saved model with random weights, where there is none yet; its folder."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        save_segmenter(new_segmenter(model, grid, schema, seed), folder, TrainedOn(cameras, ground), {})
+    return str(folder)
 
 
 def second_process_fails(job, process):

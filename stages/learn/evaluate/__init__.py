@@ -20,7 +20,9 @@ class EvaluateSettings(Settings):
         split: the scenes.
         every: score every n-th frame of the split, counted in the order of the dataset index; all are predicted,
             because each hands its BEV features on to the next.
-        seed: of the random weights, where no trained model comes in.
+        seed: of the random weights, where neither a trained model nor a saved one comes in.
+        initial_model: folder that `bevprior save-model` wrote: the model that is scored where no trained one comes in.
+            Keys have its content, not its place.
         batch_size: scenes that are predicted side by side; decides how fast, and no more than a last bit of a logit.
         by_visibility: also score seen, occluded and unseen cells apart, by the teacher's labels. With False, here and
             in the report's `pseudo_labels`, an experiment that pretrains nothing needs no teacher. Keys say it by
@@ -33,6 +35,7 @@ class EvaluateSettings(Settings):
     split: str = "val"
     every: PositiveInt = 1
     seed: int = 0
+    initial_model: Annotated[str | None, NOT_IN_KEY] = None
     batch_size: Annotated[int, Field(ge=1), NOT_IN_KEY] = 4
     by_visibility: Annotated[bool, NOT_IN_KEY] = True
 

@@ -1,8 +1,8 @@
-"""Fine-tuning: a BEV model learns from the BEV labels of some scenes, from random or from pretrained weights."""
+"""Fine-tuning: a BEV model learns from the BEV labels of some scenes, from random, pretrained or saved weights."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.bev.config import BevFormerConfig
 from models.objectives.choice import ObjectiveChoice, ObjectiveConfig
@@ -10,7 +10,7 @@ from models.objectives.reprojection.config import ReprojectionConfig
 from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import Settings
+from scene.settings import NOT_IN_KEY, Settings
 from stages.stage import Stage
 from trainer.settings import AugmentSettings, OptimiserSettings, SupervisedSettings
 
@@ -21,7 +21,9 @@ class FinetuneSettings(Settings):
     Attributes:
         model: the trunk.
         grid, label_schema: of the BEV prediction.
-        init: weights at the start, random or those of the input `pretrain`.
+        init: weights at the start: random, those of the input `pretrain`, or those of `initial_model`.
+        initial_model: folder that `bevprior save-model` wrote, for `init` "saved". Keys have its content, not its
+            place.
         label_fraction: of the split's scenes whose BEV labels are used, at least one scene; smaller ones are nested
             in larger ones.
         subset_seed: which scenes; not the seed of the training, so that repeated trainings see the same labels.
@@ -30,7 +32,7 @@ class FinetuneSettings(Settings):
             only, in the whole batch.
         kept_objective: the pretraining objective that goes on, for `keep_objective_weight`.
         supervised: the loss against BEV labels.
-        from_random, from_pretrained: how to optimise, for either `init`.
+        from_random, from_pretrained: how to optimise; saved weights are gone on with as pretrained ones.
         augment: see there.
         split: the scenes.
         seed: of weights, samples and augmentation.
@@ -39,7 +41,8 @@ class FinetuneSettings(Settings):
     model: BevFormerConfig
     grid: BevGrid
     label_schema: LabelSchema
-    init: Literal["random", "pretrained"] = "random"
+    init: Literal["random", "pretrained", "saved"] = "random"
+    initial_model: Annotated[str | None, NOT_IN_KEY] = None
     label_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     subset_seed: int = 0
     keep_objective_weight: Annotated[float, Field(ge=0)] = 1.0
@@ -51,10 +54,16 @@ class FinetuneSettings(Settings):
     split: str = "train"
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _saved_weights_lie_somewhere(self) -> "FinetuneSettings":
+        if (self.init == "saved") != (self.initial_model is not None):
+            raise ValueError('`initial_model` is what init "saved" begins with, and nothing else does')
+        return self
+
     @property
     def optimiser(self) -> OptimiserSettings:
         """The one that `init` asks for."""
-        return self.from_pretrained if self.init == "pretrained" else self.from_random
+        return self.from_random if self.init == "random" else self.from_pretrained
 
     @property
     def num_samples(self) -> int:
@@ -86,7 +95,7 @@ class FinetuneSettings(Settings):
 
     def for_key(self, values: dict[str, Any]) -> dict[str, Any]:
         """Without what plays no part in this arm, so that changing it does not train the arm anew."""
-        unused = {"from_random" if self.init == "pretrained" else "from_pretrained"}
+        unused = {"from_pretrained" if self.init == "random" else "from_random"}
         if self.objective is None:
             unused |= {"kept_objective", "keep_objective_weight"}
         return {name: value for name, value in super().for_key(values).items() if name not in unused}

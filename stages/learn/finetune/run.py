@@ -21,7 +21,7 @@ from trainer.learner import Learner, SupervisedLoss
 from trainer.network import load_network, new_trunk
 from trainer.process import Process
 from trainer.reader import FrameReader
-from trainer.session import batch_maker, open_reader, train_and_save
+from trainer.session import batch_maker, begin_with, open_reader, train_and_save
 from trainer.subset import frames_of_fraction
 
 STATISTICS_FRAMES = 64
@@ -56,6 +56,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     if settings.init == "pretrained":
         pretrained = Path(job.inputs["pretrain"])
         learner.load_pretrained(load_network(pretrained, settings.model, settings.grid, settings.label_schema))
+    begin_with(learner, settings, reader)
     pools = _pools(settings, labelled, reader.index.frames_of_split(settings.split))
     maker = batch_maker(settings, reader, pools, objective, process)
     train_and_save(settings, learner, maker, job, process, f"finetune {settings.label_fraction:.0%} {settings.init}")

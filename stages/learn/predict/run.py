@@ -83,10 +83,7 @@ def scenes_of(index: FrameIndex, split: str | None) -> dict[str, NDArray[np.int6
 def _check_input(segmenter: BevSegmenter, index: FrameIndex, ground: str) -> None:
     trained_on = segmenter.trained_on
     assert trained_on is not None, "every saved model says it"
-    cameras = tuple(map(str, index.camera_names))
-    if segmenter.trunk.config.max_cameras and cameras != trained_on.cameras:  # else they are interchangeable
-        what = f"the model was trained with the cameras {', '.join(trained_on.cameras)}, here are {', '.join(cameras)}"
-        raise InputError(what, where="index.cameras", fix="name the same, in this order")
+    segmenter.check_cameras(tuple(map(str, index.camera_names)))
     if ground != trained_on.ground:
         what = f"the model was trained on geometry.ground = {trained_on.ground}, here it is {ground}"
         raise InputError(what, where="geometry.ground", fix=f"set it to {trained_on.ground}")

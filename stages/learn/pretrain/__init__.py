@@ -1,11 +1,13 @@
 """Pretraining: a BEV model learns from teacher labels and geometry alone, without any BEV label."""
 
+from typing import Annotated
+
 from models.bev.config import BevFormerConfig
 from models.objectives.choice import ObjectiveChoice
 from models.objectives.reprojection.config import ReprojectionConfig
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import Settings
+from scene.settings import NOT_IN_KEY, Settings
 from stages.stage import Stage
 from trainer.settings import AugmentSettings, OptimiserSettings
 
@@ -18,6 +20,8 @@ class PretrainSettings(Settings):
         grid, label_schema: of the BEV prediction.
         objective: what it learns from; any of `models.objectives.OBJECTIVES`.
         optimiser, augment: see there.
+        initial_model: folder that `bevprior save-model` wrote, whose weights it begins with; None: random ones. Keys
+            have its content, not its place.
         split: the scenes that it sees.
         seed: of weights, samples and augmentation.
     """
@@ -28,6 +32,7 @@ class PretrainSettings(Settings):
     objective: ObjectiveChoice = ReprojectionConfig()
     optimiser: OptimiserSettings = OptimiserSettings(learning_rate=4e-3, backbone_factor=1.0)
     augment: AugmentSettings = AugmentSettings()
+    initial_model: Annotated[str | None, NOT_IN_KEY] = None
     split: str = "train"
     seed: int = 0
 

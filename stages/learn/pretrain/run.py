@@ -15,7 +15,7 @@ from trainer.distributed import Job
 from trainer.learner import Learner
 from trainer.network import new_trunk
 from trainer.process import Process
-from trainer.session import batch_maker, open_reader, train_and_save
+from trainer.session import batch_maker, begin_with, open_reader, train_and_save
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
@@ -54,5 +54,6 @@ def assemble(settings: PretrainSettings, job: Job, process: Process) -> tuple[Le
     trunk = new_trunk(settings.model, settings.grid, settings.seed)
     objective = build_objective(settings.objective, settings.label_schema, settings.grid)
     learner = Learner(trunk, objective.build_heads(trunk), None, objective)
+    begin_with(learner, settings, reader)
     pool = Pool(frames, settings.optimiser.batch_size, labelled=False, prepared=True)
     return learner, batch_maker(settings, reader, [pool], objective, process)

@@ -20,7 +20,9 @@ class Arm(Settings):
         name: the arm's name; its evaluations come in under the roles "evaluate:<name>:<seed>".
         title: what the reader sees.
         label_fraction: share of the labelled scenes that it was fine-tuned on; 0 for none.
-        pretrained: whether it started from pretraining.
+        pretrained: whether it was pretrained on the unlabelled frames.
+        initial_model: folder that `bevprior save-model` wrote: the model that it began as; None: random weights. What
+            it made of it is in the evaluations' keys.
         changes: settings of its own for some stages (`Changes`), laid over the experiment's.
     """
 
@@ -28,6 +30,7 @@ class Arm(Settings):
     title: str
     label_fraction: float
     pretrained: bool
+    initial_model: Annotated[str | None, NOT_IN_KEY] = None
     changes: Changes = Field(default={})
 
 

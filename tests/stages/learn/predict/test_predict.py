@@ -9,26 +9,19 @@ from pipeline.config import load_experiment
 from pipeline.steps import plan_experiment
 from scene.errors import InputError
 from stages.learn.predict import STAGE, PredictSettings
-from stages.learn.predict.fingerprint import FILES, fingerprint
+from stages.learn.predict.fingerprint import fingerprint
+from stages.saved_model import FILES
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
 from tests.flat_world import CAMERAS, GRID, SCHEMA
 from tests.stages.learn.short import make
-from tests.trainer.tiny import MODEL
+from tests.trainer.tiny import save_small_model
 from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE
-from trainer.segmenter import TrainedOn, new_segmenter, save_segmenter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def write_model(folder, grid=GRID, seed=3, cameras=CAMERAS, ground="ego_plane"):
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        save_segmenter(new_segmenter(MODEL, grid, SCHEMA, seed), folder, TrainedOn(cameras, ground), {})
-    return str(folder)
-
-
 def recipe(root, model=None, **changes):
-    saved = write_model(root.with_name(f"{root.name}-model"), **(model or {}))
+    saved = save_small_model(root.with_name(f"{root.name}-model"), **(model or {}))
     return make(root, STAGE, PredictSettings(saved_model=saved, **changes))
 
 
@@ -76,7 +69,7 @@ def test_another_input_than_that_of_the_training_is_one_line(tmp_path, said):
 
 
 def test_the_plan_tells_what_does_not_fit_before_anything_runs(tmp_path):
-    experiment, layers = load_experiment("demo", (f"predict.saved_model={write_model(tmp_path / 'model')}",))
+    experiment, layers = load_experiment("demo", (f"predict.saved_model={save_small_model(tmp_path / 'model')}",))
     with pytest.raises(InputError, match=r"predicts on a grid of .*give the experiment the same grid"):
         plan_experiment(experiment, layers, "predict")
     (tmp_path / "model" / MODEL_FILE).write_text("[]")
@@ -86,12 +79,12 @@ def test_the_plan_tells_what_does_not_fit_before_anything_runs(tmp_path):
 
 def test_the_key_has_the_model_s_content_and_not_its_place(tmp_path):
     assert FILES == (MODEL_FILE, WEIGHTS_FILE)
-    first = write_model(tmp_path / "one")
+    first = save_small_model(tmp_path / "one")
     shutil.copytree(first, tmp_path / "two")
     settings = [PredictSettings(saved_model=str(tmp_path / name)) for name in ("one", "two")]
     assert settings[0].canonical() == settings[1].canonical()
     assert fingerprint(settings[0], tmp_path) == fingerprint(settings[1], tmp_path)
-    other = PredictSettings(saved_model=write_model(tmp_path / "other", seed=4))
+    other = PredictSettings(saved_model=save_small_model(tmp_path / "other", seed=4))
     assert fingerprint(other, tmp_path) != fingerprint(settings[0], tmp_path)
     with pytest.raises(InputError, match=r"no saved model: no model\.json.*save-model"):
         fingerprint(PredictSettings(saved_model=str(tmp_path / "none")), tmp_path)
