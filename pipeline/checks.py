@@ -42,12 +42,17 @@ def _check_splits(plan: Plan, layers: Layers) -> None:
     """Raises InputError for a stage that asks for a split that the index will not have: not after all trainings."""
     index = next((step.settings for step in plan if isinstance(step.settings, IndexSettings)), None)
     for step in plan:
-        split = getattr(step.settings, "split", None)
-        if index is None or step.settings is index or not isinstance(split, str) or split in index.names_of_splits:
+        if index is None or step.settings is index:
             continue
-        fix = f"choose one of {', '.join(index.names_of_splits)}, or list its scenes in index.split"
-        where = layers.place_of((step.stage.name, "split"))
-        raise InputError(f"no scene will be in the split {split!r}", where=where, fix=fix)
+        watched = getattr(step.settings, "validation", None)
+        asked: dict[tuple[str, ...], object] = {("split",): getattr(step.settings, "split", None)}
+        if watched is not None:
+            asked["validation", "split"] = watched.split
+        for place, split in asked.items():
+            if isinstance(split, str) and split not in index.names_of_splits:
+                fix = f"choose one of {', '.join(index.names_of_splits)}, or list its scenes in index.split"
+                where = layers.place_of((step.stage.name, *place))
+                raise InputError(f"no scene will be in the split {split!r}", where=where, fix=fix)
 
 
 def _check_queries(plan: Plan, layers: Layers) -> None:

@@ -84,11 +84,12 @@ class Plan:
 
 
 def roles(stage: Stage, settings: Settings) -> tuple[str, ...]:
-    """The roles that a stage reads with these settings: its own, but for those that they leave out (`unread`), and what
-    its pretraining objective needs, if any."""
+    """The roles that a stage reads with these settings: its own, but for those that they leave out (`unread`), those
+    that they add (`also_reads`), and what its pretraining objective needs, if any."""
     unread: tuple[str, ...] = getattr(settings, "unread", ())
     objective: ObjectiveConfig | None = getattr(settings, "objective", None)
     own = [role for role in stage.inputs if role.removesuffix("?") not in unread]
+    own += getattr(settings, "also_reads", ())
     return tuple(dict.fromkeys((*own, *(objective.needs if objective is not None else ()))))
 
 

@@ -46,24 +46,25 @@ def _plan_learning(draft: Draft, goal: str) -> None:
         where = draft.layers.place_of(("report", "showcase"))
         fix = f"choose one of {', '.join(arm.name for arm in experiment.arms)}"
         raise InputError(f"there is no arm {showcase!r}", where=where, fix=fix)
-    evaluations = {
-        f"evaluate:{arm.name}:{seed}": _plan_arm(draft, arm, seed)
-        for arm in experiment.arms
-        for seed in experiment.seeds
-    }
+    shows: dict[str, str] = {}
+    for arm in experiment.arms:
+        for seed in experiment.seeds:
+            shows |= _plan_arm(draft, arm, seed)
     if goal == "report":
-        rows = [arm.canonical() for arm in experiment.arms]
+        rows = [arm.model_dump(mode="json") for arm in experiment.arms]
         # The report draws what the showcase predicts on the data that it was made from.
-        draft.add("report", inputs=evaluations, arm=shown, arms=rows, title=experiment.title or experiment.name)
+        draft.add("report", inputs=shows, arm=shown, arms=rows, title=experiment.title or experiment.name)
 
 
-def _plan_arm(draft: Draft, arm: Arm, seed: int) -> str:
-    """Trains and scores one arm with one seed; returns the name of the evaluating step."""
+def _plan_arm(draft: Draft, arm: Arm, seed: int) -> dict[str, str]:
+    """Trains and scores one arm with one seed; returns the steps that the report reads, by role."""
     model: dict[str, str] = {}
+    trainings: list[str] = []
     if arm.pretrained:
         own_pretraining = arm.initial_model or arm.changes.keys() - {"finetune", "evaluate"}
         name = f"pretrain:{arm.name}:{seed}" if own_pretraining else f"pretrain:{seed}"
         model = {"model": draft.add("pretrain", name, arm=arm, seed=seed, initial_model=arm.initial_model)}
+        trainings.append(model["model"])
         settings = draft.steps[model["model"]].settings
         assert isinstance(settings, PretrainSettings)
         if arm.label_fraction == 0 and not settings.objective.predicts_bev:
@@ -76,8 +77,14 @@ def _plan_arm(draft: Draft, arm: Arm, seed: int) -> str:
         if (objective := draft.section("pretrain", arm).get("objective")) is not None:
             own["kept_objective"] = objective
         model = {"model": draft.add("finetune", name, start, arm, **own)}
+        trainings.append(model["model"])
     untrained = {} if model else {"initial_model": arm.initial_model}
-    return draft.add("evaluate", f"evaluate:{arm.name}:{seed}", model, arm, seed=seed, **untrained)
+    name = f"evaluate:{arm.name}:{seed}"
+    shows = {name: draft.add("evaluate", name, model, arm, seed=seed, **untrained)}
+    for step in (draft.steps[training] for training in trainings):
+        if getattr(step.settings, "validation", None) is not None:
+            shows[f"training:{step.stage.name}:{arm.name}:{seed}"] = step.name
+    return shows
 
 
 def _begins_with(arm: Arm) -> dict[str, str]:

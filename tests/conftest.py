@@ -1,5 +1,5 @@
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -21,6 +21,17 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.nodeid, LONGEST_FIRST))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums that do not hang on how many threads share them."""
+    import torch  # most tests do without
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _place(name: str, order: Sequence[str]) -> int:

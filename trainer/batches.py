@@ -24,6 +24,7 @@ from trainer.augment import mirrored_at_random, recoloured
 from trainer.geometric import resized_at_random, rotated_at_random
 from trainer.reader import FrameReader
 from trainer.settings import AugmentSettings
+from trainer.subset import evenly_spaced
 
 STEPS_AHEAD = 3
 
@@ -127,9 +128,8 @@ class BatchMaker:
         if self.objective is None:
             return []
         frames = np.concatenate([p.frames for p in self.pools if p.prepared])
-        chosen = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
         targets = []
-        for i, frame in enumerate(chosen):
+        for i, frame in enumerate(evenly_spaced(frames, count)):
             random = np.random.default_rng([self.seed, i])
             targets.append(self.objective.prepare(self._clip(int(frame), True, False, random), random))
         return targets

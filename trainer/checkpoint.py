@@ -47,10 +47,10 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], description: Mapping
     write_atomically(folder / MODEL_FILE, (json.dumps(description, indent=1, sort_keys=True) + "\n").encode())
 
 
-def save_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+def save_history(file: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Writes one line of JSON for each row."""
     lines = [json.dumps(dict(row)) + "\n" for row in history]
-    write_atomically(folder / HISTORY_FILE, "".join(lines).encode())
+    write_atomically(file, "".join(lines).encode())
 
 
 def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

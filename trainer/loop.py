@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from models.objectives.base import Batch, Losses
 from scene.errors import InputError
-from trainer.checkpoint import load_checkpoint, save_checkpoint, save_history
+from trainer.checkpoint import HISTORY_FILE, load_checkpoint, save_checkpoint, save_history
 from trainer.learner import Learner
 from trainer.optimiser import Optimiser, learning_rate
 from trainer.process import Process
-from trainer.settings import OptimiserSettings
+from trainer.settings import SCORES_FILE, OptimiserSettings
+from trainer.validation import Validation
 
 
 @dataclass
@@ -34,11 +35,13 @@ class Progress:
         step: optimisation steps done.
         history: one row of mean losses per `log_every` steps.
         sums: of the losses since the last row.
+        scores: one row for each validation.
     """
 
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
+    scores: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class Training:
         checkpoint: file of the checkpoint.
         process: which process this is, and how it runs.
         title: of the progress bar.
+        validation: scores it meanwhile; None for none.
     """
 
     learner: Learner
@@ -62,9 +66,10 @@ class Training:
     checkpoint: Path
     process: Process
     title: str = "train"
+    validation: Validation | None = None
 
-    def run(self) -> list[dict[str, float]]:
-        """Trains to the last step, from the checkpoint where there is one. Returns the history.
+    def run(self) -> Progress:
+        """Trains to the last step, from the checkpoint where there is one.
 
         The learner ends with the resulting weights.
 
@@ -83,15 +88,18 @@ class Training:
             unit="step",
             disable=not (self.process.progress and self.process.is_first),
         )
+        if progress.step == 0:
+            self._validate(progress, bar)
         with closing(self.batches(progress.step)) as batches, bar:
             waited = Waited(batches)
             for batch in waited:
                 losses = self._step(network, optimiser, batch, progress.step)
                 self._account(progress, losses, bar, waited.share)
+                self._validate(progress, bar)
                 if time.monotonic() - saved_at_s >= self.process.checkpoint_seconds:
                     self._save(optimiser, progress)
                     saved_at_s = time.monotonic()
-        return progress.history
+        return progress
 
     def _step(self, network: nn.Module, optimiser: Optimiser, batch: Batch, step: int) -> list[Losses]:
         """One step; the losses of each part of the batch."""
@@ -135,11 +143,19 @@ class Training:
             )
             progress.sums.clear()
 
+    def _validate(self, progress: Progress, bar: "tqdm[Any]") -> None:
+        if self.validation is None or not self.validation.settings.is_due(progress.step, self.settings.steps):
+            return
+        row = {"step": progress.step, **self.validation.score(self.learner)}
+        progress.scores.append(row)
+        if row["miou"] is not None:
+            bar.set_description_str(f"{self.title} [mIoU {row['miou']:.1%} at {progress.step}]")
+
     def _save(self, optimiser: Optimiser, progress: Progress) -> None:
         if self.process.is_first:
             state = {"weights": self.learner.weights(), "optimiser": optimiser.state_dict(), **vars(progress)}
             save_checkpoint(self.checkpoint, state)
-            save_history(self.checkpoint.parent, progress.history)  # to look at while it trains
+            save_progress(self.checkpoint.parent, progress)  # to look at while it trains
 
     def _restore(self, optimiser: Optimiser) -> Progress:
         state = load_checkpoint(self.checkpoint)
@@ -156,6 +172,13 @@ class Training:
         # batch norm's statistics change in training.
         statistics = any(isinstance(module, nn.BatchNorm2d) and module.training for module in self.learner.modules())
         return DistributedDataParallel(self.learner, forward_sync_buffers=statistics)
+
+
+def save_progress(folder: Path, progress: Progress) -> None:
+    """Writes the history of the losses, and that of the scores where there is one."""
+    save_history(folder / HISTORY_FILE, progress.history)
+    if progress.scores:
+        save_history(folder / SCORES_FILE, progress.scores)
 
 
 class Waited:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scene.confusion import iou_per_class
 from scene.grid import BevGrid
-from scene.labels import LabelSchema
+from scene.labels import IGNORE, LabelSchema
 
 DISTANCE_BANDS_M = ((0, 10), (10, 20), (20, 30))
 """Distance of a cell's centre from the ego origin; corners of the grid beyond 30 m count in the overall score only."""
@@ -36,42 +36,43 @@ class Scores:
         self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8], visibility: NDArray[np.uint8] | None
     ) -> None:
         """Counts one frame: class ids (X, Y), true class ids (X, Y), and `SEEN`, `OCCLUDED` or `OUTSIDE` (X, Y), or
-        None where nobody knows: of all frames, or of none."""
+        None where nobody knows: of all frames, or of none. Cells whose true class is `IGNORE` do not count."""
         self._visibility_known &= visibility is not None
         known = np.zeros_like(truth) if visibility is None else visibility
-        index = np.ravel_multi_index(
-            (known.astype(int), self._band, truth.astype(int), prediction.astype(int)), self._counts.shape
-        )
-        self._counts += np.bincount(index.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
+        labelled = truth != IGNORE
+        places = (known, self._band, truth, prediction)
+        index = np.ravel_multi_index(tuple(place[labelled].astype(int) for place in places), self._counts.shape)
+        self._counts += np.bincount(index, minlength=self._counts.size).reshape(self._counts.shape)
         self._num_frames += 1
 
     def summary(self) -> dict[str, Any]:
         """JSON values: miou, per_class, per_distance, per_visibility (empty where nobody knows), confusion
-        [truth][prediction], num_frames.
-
-        A class that is in neither labels nor predictions has the IoU null; mIoU is the mean over the scored classes
-        that have one, null where none has.
-        """
+        [truth][prediction], num_frames; see `figures_of`."""
         overall = self._counts.sum(axis=(0, 1))
         by_band, by_visibility = self._counts.sum(axis=0), self._counts.sum(axis=1)
         visibilities = VISIBILITIES if self._visibility_known else ()
         bands = {f"{near}-{far} m": by_band[i] for i, (near, far) in enumerate(DISTANCE_BANDS_M)}
         return {
-            **self._figures(overall),
-            "per_distance": {name: self._figures(counts) for name, counts in bands.items()},
-            "per_visibility": {name: self._figures(by_visibility[i]) for i, name in enumerate(visibilities)},
+            **figures_of(overall, self._schema),
+            "per_distance": {name: figures_of(counts, self._schema) for name, counts in bands.items()},
+            "per_visibility": {name: figures_of(by_visibility[i], self._schema) for i, name in enumerate(visibilities)},
             "classes": list(self._schema.names),
             "scored": [self._schema.names[i] for i in self._schema.scored_ids],
             "confusion": overall.tolist(),
             "num_frames": self._num_frames,
         }
 
-    def _figures(self, confusion: NDArray[np.int64]) -> dict[str, Any]:
-        iou = [None if np.isnan(value) else float(value) for value in iou_per_class(confusion)]
-        scored = [iou[i] for i in self._schema.scored_ids]
-        known = [v for v in scored if v is not None]
-        return {
-            "miou": float(np.mean(known)) if known else None,
-            "per_class": dict(zip(self._schema.names, iou, strict=True)),
-            "num_cells": int(confusion.sum()),
-        }
+
+def figures_of(confusion: NDArray[np.int64], schema: LabelSchema) -> dict[str, Any]:
+    """JSON values of a confusion matrix (K, K): miou, per_class, num_cells.
+
+    A class that is in neither labels nor predictions has the IoU null; mIoU is the mean over the scored classes that
+    have one, null where none has.
+    """
+    iou = [None if np.isnan(value) else float(value) for value in iou_per_class(confusion)]
+    known = [value for value in (iou[i] for i in schema.scored_ids) if value is not None]
+    return {
+        "miou": float(np.mean(known)) if known else None,
+        "per_class": dict(zip(schema.names, iou, strict=True)),
+        "num_cells": int(confusion.sum()),
+    }

@@ -4,9 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import psutil
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scene.errors import InputError
@@ -55,6 +57,14 @@ class Process:
             dist.all_reduce(stacked)
             stacked /= self.world_size
         return dict(zip(values, stacked.tolist(), strict=True))
+
+    def sum(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Counts summed over the processes, in each of them."""
+        if self.world_size == 1:
+            return counts
+        total = torch.from_numpy(counts).to(self.device)
+        dist.all_reduce(total)
+        return total.cpu().numpy()
 
 
 PLACE = {JOB_SLOT: "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}

@@ -10,16 +10,17 @@ from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from trainer.augment import check_flip
 from trainer.batches import BatchMaker, Pool, prefetched
-from trainer.checkpoint import CHECKPOINT_FILE, save_history, save_model
+from trainer.checkpoint import CHECKPOINT_FILE, save_model
 from trainer.distributed import Job
 from trainer.labels import Sources
 from trainer.learner import Learner
-from trainer.loop import Training
+from trainer.loop import Training, save_progress
 from trainer.network import describe
 from trainer.process import Process
 from trainer.reader import FrameReader
 from trainer.segmenter import initial_weights
-from trainer.settings import AugmentSettings, OptimiserSettings, check_split
+from trainer.settings import AugmentSettings, OptimiserSettings, ValidationSettings, check_split
+from trainer.validation import Validation
 
 CALIBRATION_FRAMES = 24
 """Frames from which an objective takes its statistics (class frequencies), our choice."""
@@ -47,6 +48,10 @@ class TrainingSettings(Protocol):
     @property
     def augment(self) -> AugmentSettings:
         """Random changes of its samples."""
+
+    @property
+    def validation(self) -> ValidationSettings | None:
+        """On what it is scored meanwhile."""
 
     @property
     def initial_model(self) -> str | None:
@@ -119,7 +124,9 @@ def train_and_save(
     learner.to(process.device)
     folder, optimiser = Path(job.folder), settings.optimiser
     pinned = process.device.type == "cuda"
-    history = Training(
+    watched = settings.validation
+    validation = None if watched is None else Validation.of(watched, maker.reader, settings.label_schema, process)
+    progress = Training(
         learner=learner,
         batches=lambda step: prefetched(maker, step, optimiser.steps, process.num_readers, pinned=pinned),
         settings=optimiser,
@@ -127,8 +134,9 @@ def train_and_save(
         checkpoint=folder / CHECKPOINT_FILE,
         process=process,
         title=title,
+        validation=validation,
     ).run()
     if process.is_first:
-        save_history(folder, history)
+        save_progress(folder, progress)
         description = describe(settings.model, settings.grid, settings.label_schema, list(learner.heads))
         save_model(folder, learner.weights(), description)

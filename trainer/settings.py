@@ -12,6 +12,10 @@ JOB_SLOT = "BEVPRIOR_JOB_SLOT"
 """The environment variable that numbers processes which train at the same time, from 0: each takes a GPU of its own."""
 
 
+SCORES_FILE = "validation.jsonl"
+"""Where a training that is watched leaves its scores (`ValidationSettings`), a line of JSON for each."""
+
+
 class OptimiserSettings(Settings):
     """AdamW with linear warm-up and a cosine down to zero (BEVFormer: 2e-4, backbone x 0.1, decay 0.01, clip 35).
 
@@ -82,6 +86,24 @@ class SupervisedSettings(Settings):
 
     class_balance: Annotated[float, Field(ge=0)] = 0.5
     dice_weight: Annotated[float, Field(ge=0)] = 0.5
+
+
+class ValidationSettings(Settings):
+    """Scores during a training, to watch it by; nothing is chosen by them.
+
+    Attributes:
+        times: how often, evenly spaced, the last time after the last step; there is one more before the first.
+        frames: keyframes that are scored at most, evenly spaced over the split.
+        split: the scenes.
+    """
+
+    times: PositiveInt = 10
+    frames: PositiveInt = 64
+    split: str = "val"
+
+    def is_due(self, step: int, last: int) -> bool:
+        """Whether it is time after `step` steps of `last`."""
+        return step == 0 or step * self.times // last > (step - 1) * self.times // last
 
 
 def check_split(parts: Sequence[int], num_processes: int, accumulation: int = 1) -> None:

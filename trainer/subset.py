@@ -24,6 +24,12 @@ def _rank(token: str, seed: int) -> tuple[bytes, str]:
     return hashlib.sha256(f"{seed}:{token}".encode()).digest(), token
 
 
+def evenly_spaced(frames: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most `count` of the frames (N,), the first and the last among them."""
+    chosen: NDArray[np.int64] = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+    return chosen
+
+
 def frames_of_fraction(index: FrameIndex, split: str, fraction: float, seed: int) -> NDArray[np.int64]:
     """Frames of a nested subset of a split's scenes.
 

@@ -8,7 +8,7 @@ from cache.store import Store
 from scene.errors import InputError
 from tests.flat_world import GRID, SCHEMA
 from tests.trainer.tiny import MODEL
-from trainer.checkpoint import load_checkpoint, load_model, save_checkpoint, save_history, save_model
+from trainer.checkpoint import HISTORY_FILE, load_checkpoint, load_model, save_checkpoint, save_history, save_model
 from trainer.network import describe, load_network
 
 
@@ -46,9 +46,9 @@ def test_equal_weights_give_equal_files(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         save_model(tmp_path / name, weights, {"x": 1})
-        save_history(tmp_path / name, [{"step": 1, "total": 0.25}])
+        save_history(tmp_path / name / HISTORY_FILE, [{"step": 1, "total": 0.25}])
         weights = dict(reversed(weights.items()))
-    for file in ("model.safetensors", "model.json", "history.jsonl"):
+    for file in ("model.safetensors", "model.json", HISTORY_FILE):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     found, description = load_model(tmp_path / "one")
     assert torch.equal(found["b"], weights["b"])

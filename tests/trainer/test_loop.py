@@ -19,12 +19,7 @@ from trainer.process import Process
 OUTPUTS = ("model.safetensors", "model.json", "history.jsonl")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def killed(job, folder, first_step, die_in_step):

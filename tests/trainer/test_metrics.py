@@ -4,6 +4,7 @@ import torch
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from scene.grid import BevGrid
+from scene.labels import IGNORE
 from tests.flat_world import SCHEMA
 from trainer.metrics import OCCLUDED, OUTSIDE, SEEN, Scores
 
@@ -71,3 +72,17 @@ def test_confusion_rows_are_truth():
     truth, prediction = np.full(GRID.shape, 1, np.uint8), np.full(GRID.shape, 2, np.uint8)
     scores.add(prediction, truth, np.zeros(GRID.shape, np.uint8))
     assert scores.summary()["confusion"][1][2] == GRID.shape[0] * GRID.shape[1]
+
+
+def test_cells_without_a_label_do_not_count():
+    known, unknown = Scores(SCHEMA, GRID), Scores(SCHEMA, GRID)
+    for prediction, truth, visibility in frames():
+        hidden = np.arange(truth.size).reshape(truth.shape) % 5 == 0
+        unknown.add(prediction, np.where(hidden, IGNORE, truth).astype(np.uint8), visibility)
+        known.add(
+            np.where(hidden, 0, prediction).astype(np.uint8), np.where(hidden, 0, truth).astype(np.uint8), visibility
+        )
+    expected, found = known.summary(), unknown.summary()
+    hits = expected["confusion"][0].pop(0) - found["confusion"][0].pop(0)
+    assert hits == 3 * (truth.size // 5)
+    assert found["confusion"] == expected["confusion"]

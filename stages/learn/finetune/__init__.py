@@ -10,9 +10,9 @@ from models.objectives.reprojection.config import ReprojectionConfig
 from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import NOT_IN_KEY, Settings
+from scene.settings import JOINED_LATER, NOT_IN_KEY, Settings
 from stages.stage import Stage
-from trainer.settings import AugmentSettings, OptimiserSettings, SupervisedSettings
+from trainer.settings import AugmentSettings, OptimiserSettings, SupervisedSettings, ValidationSettings
 
 
 class FinetuneSettings(Settings):
@@ -35,6 +35,7 @@ class FinetuneSettings(Settings):
         from_random, from_pretrained: how to optimise; saved weights are gone on with as pretrained ones.
         augment: see there.
         split: the scenes.
+        validation: scores on BEV labels meanwhile, to watch; none by default.
         seed: of weights, samples and augmentation.
     """
 
@@ -51,6 +52,7 @@ class FinetuneSettings(Settings):
     from_random: OptimiserSettings = OptimiserSettings(learning_rate=2e-3, backbone_factor=1.0)
     from_pretrained: OptimiserSettings = OptimiserSettings(steps=150, learning_rate=1e-3, backbone_factor=1.0)
     augment: AugmentSettings = AugmentSettings()
+    validation: Annotated[ValidationSettings | None, JOINED_LATER] = None
     split: str = "train"
     seed: int = 0
 

@@ -22,7 +22,7 @@ from trainer.network import load_network, new_trunk
 from trainer.process import Process
 from trainer.reader import FrameReader
 from trainer.session import batch_maker, begin_with, open_reader, train_and_save
-from trainer.subset import frames_of_fraction
+from trainer.subset import evenly_spaced, frames_of_fraction
 
 STATISTICS_FRAMES = 64
 """Frames from which class weights are taken, our choice."""
@@ -91,5 +91,4 @@ def _pools(settings: FinetuneSettings, labelled: NDArray[np.int64], everything: 
 
 
 def _some_labels(reader: FrameReader, frames: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    chosen = frames[np.linspace(0, len(frames) - 1, min(STATISTICS_FRAMES, len(frames))).round().astype(int)]
-    return [reader.labels.bev_class(int(frame)) for frame in chosen]
+    return [reader.labels.bev_class(int(frame)) for frame in evenly_spaced(frames, STATISTICS_FRAMES)]

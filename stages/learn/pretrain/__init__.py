@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
+from pydantic import model_validator
+
 from models.bev.config import BevFormerConfig
 from models.objectives.choice import ObjectiveChoice
 from models.objectives.reprojection.config import ReprojectionConfig
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from scene.settings import NOT_IN_KEY, Settings
+from scene.settings import JOINED_LATER, NOT_IN_KEY, Settings
 from stages.stage import Stage
-from trainer.settings import AugmentSettings, OptimiserSettings
+from trainer.settings import AugmentSettings, OptimiserSettings, ValidationSettings
 
 
 class PretrainSettings(Settings):
@@ -23,6 +25,7 @@ class PretrainSettings(Settings):
         initial_model: folder that `bevprior save-model` wrote, whose weights it begins with; None: random ones. Keys
             have its content, not its place.
         split: the scenes that it sees.
+        validation: scores on BEV labels meanwhile, to watch; none by default.
         seed: of weights, samples and augmentation.
     """
 
@@ -33,8 +36,20 @@ class PretrainSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings(learning_rate=4e-3, backbone_factor=1.0)
     augment: AugmentSettings = AugmentSettings()
     initial_model: Annotated[str | None, NOT_IN_KEY] = None
+    validation: Annotated[ValidationSettings | None, JOINED_LATER] = None
     split: str = "train"
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _can_be_watched(self) -> "PretrainSettings":
+        if self.validation is not None and not self.objective.predicts_bev:
+            raise ValueError(f"{self.objective.name!r} predicts no BEV classes: set validation to null")
+        return self
+
+    @property
+    def also_reads(self) -> tuple[str, ...]:
+        """Inputs beside those that every pretraining has: BEV labels, where it is watched."""
+        return () if self.validation is None else ("bev_labels",)
 
     @property
     def num_samples(self) -> int:

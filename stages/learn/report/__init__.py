@@ -65,8 +65,8 @@ STAGE = Stage(
     name="report",
     version=3,
     settings=ReportSettings,
-    inputs=("index", "geometry", "teacher_labels", "bev_labels", "evaluate:*"),
+    inputs=("index", "geometry", "teacher_labels", "bev_labels", "evaluate:*", "training:*"),
     entry="stages.learn.report.run:run",
     reads_data=True,
-    sources=("stages.learn.report", "scene"),
+    sources=("stages.learn.report", "scene", "trainer.settings"),
 )

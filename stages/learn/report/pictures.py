@@ -64,9 +64,14 @@ def draw(moment: Moment, index: FrameIndex, data_root: Path, grid: BevGrid, sche
     )
 
 
+def data_uri(content: bytes, kind: str) -> str:
+    """A file as a part of the page; `kind` is its media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
 def _jpeg_uri(rgb: drawing.Image) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(drawing.jpeg_bytes(rgb)).decode()
+    return data_uri(drawing.jpeg_bytes(rgb), "image/jpeg")
 
 
 def _png_uri(rgb: drawing.Image) -> str:
-    return "data:image/png;base64," + base64.b64encode(drawing.png_bytes(rgb)).decode()
+    return data_uri(drawing.png_bytes(rgb), "image/png")

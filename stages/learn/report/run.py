@@ -14,6 +14,7 @@ from scene.drawing import legend_entries
 from scene.errors import InputError
 from scene.frames import FrameIndex
 from stages.learn.report import ReportSettings
+from stages.learn.report.curves import draw_curves, read_curves
 from stages.learn.report.pictures import FramePictures, Moment, draw
 from stages.learn.report.table import Row, read_rows, summary
 from stages.stage import StageRun
@@ -37,6 +38,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
             f"the showcase arm {settings.showcase!r} is not among the evaluated arms", fix="name one that is"
         )
     frames = _frame_pictures(stage_run, evaluations[showcase])
+    curves = read_curves(settings.arms, stage_run.inputs)
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -47,6 +49,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
             best=max((row.miou.mean for row in rows), default=1.0),
             legend=legend_entries(settings.label_schema.names, settings.label_schema.colours()),
             frames=frames,
+            curves=draw_curves(curves) if curves else None,
             showcase=next(arm for arm in settings.arms if arm.name == settings.showcase),
             costs_placeholder=COSTS_PLACEHOLDER,
         )
@@ -59,7 +62,8 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
 
 def findings(rows: list[Row]) -> list[str]:
     """What the table says, in sentences made of its own figures; differences are in percentage points (pp)."""
-    by_kind = {(row.arm.pretrained, row.arm.label_fraction): row for row in rows if not row.arm.changes}
+    plain = [row for row in rows if not row.arm.changes and row.arm.initial_model is None]
+    by_kind = {(row.arm.pretrained, row.arm.label_fraction): row for row in plain}
     sentences = []
     full = by_kind.get((False, 1.0))
     untrained = by_kind.get((False, 0.0))

@@ -3,12 +3,14 @@ import json
 import pytest
 
 from cache.store import Store
-from stages.learn import evaluate, report
+from stages.learn import evaluate, finetune, report
 from stages.learn.report import Arm, ReportSettings
 from stages.stage import Runtime
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
 from tests.flat_world import GRID, SCHEMA, run_stage, write_dataset
+from tests.stages.learn.short import ONE_STEP
 from tests.trainer import tiny
+from trainer.settings import ValidationSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RUNTIME = Runtime(progress=False, device="cpu")
@@ -18,7 +20,7 @@ SETTINGS = ReportSettings(
 )
 
 
-def recipe(root, teacher=True, **changes):
+def recipe(root, teacher=True, watched=False, **changes):
     """The report of one untrained model."""
     folder = root.with_name(f"{root.name}-dataset")  # its own: equal runs change equal files
     artifacts = write_dataset(folder, num_scenes=2, frames_per_scene=2)
@@ -31,6 +33,11 @@ def recipe(root, teacher=True, **changes):
     scored = run_stage(store, evaluate.STAGE, settings, {r: artifacts[r] for r in roles}, data_root, RUNTIME)[0]
     inputs = {role: artifacts[role] for role in report.STAGE.inputs if role in artifacts}
     inputs["evaluate:untrained:0"] = scored
+    if watched:
+        settings = tiny.finetune_settings(from_random=ONE_STEP, validation=ValidationSettings(frames=1))
+        roles = [role for role in finetune.STAGE.inputs if role in artifacts]
+        training = run_stage(store, finetune.STAGE, settings, {r: artifacts[r] for r in roles}, data_root, RUNTIME)[0]
+        inputs["training:finetune:untrained:0"] = training
     return run_stage(store, report.STAGE, SETTINGS.model_copy(update=changes), inputs, data_root, RUNTIME)
 
 
@@ -51,6 +58,13 @@ def test_without_a_teacher_there_is_all_that_needs_none(tmp_path):
     page = (without.path / "index.html").read_text()
     assert page.count("<img") == (full.path / "index.html").read_text().count("<img") - 1
     assert "visibility" not in page
+
+
+def test_a_watched_training_has_a_learning_curve(tmp_path):
+    plain, _ = recipe(tmp_path / "a")
+    watched, _ = recipe(tmp_path / "b", watched=True)
+    assert "Learning curves" in (watched.path / "index.html").read_text()
+    assert "Learning curves" not in (plain.path / "index.html").read_text()
 
 
 def test_kill_and_resume(tmp_path):

@@ -72,3 +72,14 @@ def test_a_difference_that_rounds_to_nothing_has_no_minus_sign(tmp_path: Path) -
     mious = {"scratch-100": 0.3804, "pretrained-50": 0.3802}
     rows = read_rows(ARMS, {(arm, 0): scores(tmp_path / arm, miou) for arm, miou in mious.items()})
     assert "(+0.0 pp)" in " ".join(findings(rows))
+
+
+def test_an_arm_that_began_as_a_saved_model_is_no_baseline(tmp_path: Path) -> None:
+    begun = Arm(name="tuned", title="Tuned", label_fraction=1.0, pretrained=False, initial_model="somewhere")
+    arms = (*ARMS, begun, begun.model_copy(update={"name": "as-it-came", "label_fraction": 0.0}))
+    mious = {"scratch-100": 0.40, "pretrained-50": 0.38, "tuned": 0.6, "as-it-came": 0.2}
+    rows = read_rows(arms, {(arm, 0): scores(tmp_path / arm, miou) for arm, miou in mious.items()})
+    said = " ".join(findings(rows))
+    assert "38.0 % to 40.0 % (-2.0 pp)" in said
+    assert "60.0" not in said
+    assert "20.0" not in said
