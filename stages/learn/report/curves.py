@@ -5,11 +5,15 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cache.store import Artifact
 from stages.learn.report import Arm
 from stages.learn.report.pictures import data_uri
 from trainer.settings import SCORES_FILE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLES = {"pretrain": "pretraining", "finetune": "fine-tuning"}
 """What each stage that trains is called, in the order of the panels."""
@@ -61,6 +65,13 @@ def _curve(title: str, artifacts: Iterable[Artifact]) -> Curve | None:
 
 def draw_curves(curves: Mapping[str, Sequence[Curve]]) -> str:
     """A data URI: one panel for each stage, mIoU over steps; faint lines are seeds, the others their mean."""
+    stream = io.BytesIO()
+    figure_of(curves).savefig(stream, format="png", metadata={"Software": None})
+    return data_uri(stream.getvalue(), "image/png")
+
+
+def figure_of(curves: Mapping[str, Sequence[Curve]]) -> "Figure":
+    """The same as a figure."""
     import matplotlib.pyplot as plt  # a second that reports without curves need not wait
     from matplotlib.figure import Figure
 
@@ -75,11 +86,9 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]]) -> str:
             for values in curve.seeds if len(curve.seeds) > 1 else ():
                 axes.plot(curve.steps, [100 * value for value in values], color=colour, linewidth=0.7, alpha=0.4)
         axes.set_xlabel(f"steps of {TITLES[stage]}")
-        axes.set_ylim(bottom=0)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
+    panels[0].set_ylim(bottom=0)  # of all panels, once everything is drawn
     panels[0].set_ylabel("mIoU, %")
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return data_uri(stream.getvalue(), "image/png")
+    return figure

@@ -8,7 +8,7 @@ import pytest
 from cache.keys import KeySpec
 from cache.manifest import Artifact, FileEntry, Manifest
 from stages.learn.report import Arm
-from stages.learn.report.curves import Curve, draw_curves, read_curves
+from stages.learn.report.curves import Curve, draw_curves, figure_of, read_curves
 from trainer.settings import SCORES_FILE
 
 ARMS = (
@@ -68,6 +68,14 @@ def test_the_picture_is_the_same_for_the_same_curves_and_has_a_panel_for_each_st
     both = draw_curves({"pretrain": [curve], "finetune": [curve]})
     assert picture(both).shape[1] == 2 * picture(one).shape[1]
     assert np.ptp(picture(one)) > 200, "nothing is drawn"
+
+
+def test_nothing_is_cut_off():
+    low, high = (Curve("x", (0, 5), ((start, end),)) for start, end in ((0.1, 0.2), (0.05, 0.9)))
+    for axes in figure_of({"pretrain": [low], "finetune": [low, high]}).axes:
+        bottom, top = axes.get_ylim()
+        assert bottom == 0
+        assert top > 90
 
 
 def picture(uri):
