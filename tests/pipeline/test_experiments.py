@@ -10,6 +10,7 @@ from pipeline.places import CONFIGS
 from pipeline.plan import Plan
 from pipeline.steps import plan_experiment
 from scene.errors import InputError
+from tests.pipeline.saved_model import describe_model
 
 SHIPPED = sorted(file.stem for file in (CONFIGS / "experiments").glob("*.yaml"))
 NEEDS_DATA = {"nuscenes", "keyframe"}
@@ -21,7 +22,9 @@ def plan(config: str, *overrides: str, until: str | None = None) -> Plan:
 
 
 @pytest.mark.parametrize("config", SHIPPED)
-def test_a_shipped_experiment_can_be_planned(config: str) -> None:
+def test_a_shipped_experiment_can_be_planned(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    describe_model(Path("saved-model"))  # what `adapt` begins as
     experiment, _ = load_experiment(config, ("data.root=somewhere",) if config in NEEDS_DATA else ())
     assert plan(config).steps[-1].stage.name == experiment.goal
 
