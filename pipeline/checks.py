@@ -1,33 +1,39 @@
 """What is wrong with a plan as a whole is told before anything runs, and not when a step's turn comes."""
 
+from pipeline.config import Data, Experiment
 from pipeline.layers import Layers
 from pipeline.plan import Plan
+from pipeline.saved_models import check_saved_models
 from scene.errors import InputError
-from scene.grid import BevGrid
 from stages.learn.evaluate import EvaluateSettings
 from stages.learn.finetune import FinetuneSettings
-from stages.learn.predict import PredictSettings
 from stages.learn.pretrain import PretrainSettings
-from stages.prepare.geometry import GeometrySettings
 from stages.prepare.index import IndexSettings
-from stages.saved_model import SavedModel, read_saved_model
 from trainer.settings import check_split
 
 
-def check_plan(plan: Plan, layers: Layers, num_processes: int) -> None:
-    """Raises InputError for batches that cannot be split, a split that nobody makes, a grid that no queries cover, or a
-    saved model that is not there or does not fit.
+def check_plan(plan: Plan, layers: Layers, experiment: Experiment) -> None:
+    """Raises InputError for BEV labels without a map, batches that cannot be split, a split that nobody makes, a grid
+    that no queries cover, or a saved model that is not there or does not fit.
 
     Args:
         plan: the steps.
         layers: where their settings are written.
-        num_processes: of each training.
+        experiment: what was asked for.
     """
-    _check_batches(plan, num_processes)
+    _check_map(plan, layers, experiment.data)
+    _check_batches(plan, experiment.runtime.num_processes)
     _check_splits(plan, layers)
     _check_queries(plan, layers)
-    _check_saved_model(plan, layers)
-    _check_initial_models(plan, layers)
+    check_saved_models(plan, layers)
+
+
+def _check_map(plan: Plan, layers: Layers, data: Data) -> None:
+    """Raises InputError for BEV labels of a data set without a map: before anything is labelled."""
+    if not data.has_map and "bev_labels" in plan.stage_names:
+        fix = "end with a stage that needs none: look, pretrain, predict"
+        where = layers.place_of(("data", "has_map"))
+        raise InputError("there is no map to make BEV labels of", where=where, fix=fix)
 
 
 def _check_batches(plan: Plan, num_processes: int) -> None:
@@ -66,44 +72,3 @@ def _check_queries(plan: Plan, layers: Layers) -> None:
                 what = f"queries of {factor} x {factor} cells do not cover a grid of {grid.shape[0]} x {grid.shape[1]}"
                 where = layers.place_of(("model", "query_factor"))
                 raise InputError(what, where=where, fix="give a divisor of both, or another grid") from None
-
-
-def _check_saved_model(plan: Plan, layers: Layers) -> None:
-    geometry = next((step.settings for step in plan if isinstance(step.settings, GeometrySettings)), None)
-    for step in plan:
-        if isinstance(step.settings, PredictSettings) and geometry is not None:
-            _check_grid(read_saved_model(step.settings.saved_model), geometry.grid, layers)
-
-
-MAY_DIFFER = {
-    "image_hw_px", "backbone", "pretrained_neck", "dropout", "initial_offset_cells", "history", "drop_history_frame"
-}  # fmt: skip
-"""Settings in which a saved trunk may differ from ours. Whether its backbone fits is seen when weights are read."""
-
-
-def _check_initial_models(plan: Plan, layers: Layers) -> None:
-    """Raises InputError for a saved model whose weights cannot begin a training, or be scored: before any labelling."""
-    for step in plan:
-        settings = step.settings
-        if not isinstance(settings, PretrainSettings | FinetuneSettings | EvaluateSettings):
-            continue
-        if settings.initial_model is None:
-            continue
-        saved = read_saved_model(settings.initial_model)
-        _check_grid(saved, settings.grid, layers)
-        theirs, ours = saved.model.canonical(), settings.model.canonical()
-        for name in sorted(ours.keys() - MAY_DIFFER):
-            if theirs[name] != ours[name]:
-                what = f"the saved model has {name} {theirs[name]}, this one {ours[name]}"
-                fix = "give the experiment the saved one's"
-                raise InputError(what, where=layers.place_of(("model", name)), fix=fix)
-        if isinstance(settings, EvaluateSettings) and saved.label_schema.names != settings.label_schema.names:
-            what = f"the saved model predicts other classes: {', '.join(saved.label_schema.names)}"
-            fix = "train it first: give the arm a label_fraction or pretrained"
-            raise InputError(what, where=layers.place_of(("schema",)), fix=fix)
-
-
-def _check_grid(saved: SavedModel, grid: BevGrid, layers: Layers) -> None:
-    if saved.grid != grid:
-        what = f"the saved model predicts on a grid of {saved.grid.canonical()}"
-        raise InputError(what, where=layers.place_of(("grid",)), fix="give the experiment the same grid")

@@ -108,7 +108,7 @@ class Draft:
         given = {name: value for name, value in {**self.shared, **own}.items() if name in model.model_fields}
         if twice := sorted(set(given) & set(section)):
             location = (*_location(stage_name), twice[0])
-            where, fix = self.layers.place_of(location), "set it where it is shared"
+            where, fix = self.layers.place_of(location), "leave it out here: the experiment or its arms say it"
             raise InputError(f"{twice[0]!r} is given to this stage already", where=where, fix=fix)
         for name, field in Experiment.model_fields.items():
             lacks = name in model.model_fields and model.model_fields[name].is_required() and name not in given

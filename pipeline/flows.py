@@ -37,11 +37,11 @@ def run_step(request: ExperimentRequest, step: str, keys: Mapping[str, str]) -> 
         step: its name in the plan.
         keys: of the artifacts made before it, by step name.
     """
-    experiment, plan = request.load()
-    store = request.open_cache()
-    wanted = next(s for s in plan if s.name == step)
-    artifacts = {name: store.find(keys[name]) for name in wanted.needs}
     try:
+        experiment, plan = request.load()
+        store = request.open_cache()
+        wanted = next(s for s in plan if s.name == step)
+        artifacts = {name: store.find(keys[name]) for name in wanted.needs}
         outcome = execute(wanted, artifacts, store, experiment.runtime)
     except InputError as error:
         return bad_input(error)

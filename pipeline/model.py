@@ -14,6 +14,7 @@ from scene.errors import InputError
 from scene.frames import FrameIndex
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.pretrain import PretrainSettings
+from trainer.saved import TrainedOn
 
 CARD = Path(__file__).with_name("model_card.md")
 
@@ -33,7 +34,7 @@ def save_artifact(store: Store, artifact: Artifact, folder: Path) -> Mapping[str
         InputError: if it is no trained model of BEV classes, what it was trained on is gone, the backbone that it
             began from is another by now, or the folder cannot be made.
     """
-    from trainer.segmenter import TrainedOn, save_segmenter, trained_segmenter  # torch: only when it is needed
+    from trainer.segmenter import save_segmenter, trained_segmenter  # torch: only when it is needed
 
     where = f"{artifact.stage} {artifact.key[:12]}"
     settings = settings_of(artifact)

@@ -30,7 +30,7 @@ def plan_experiment(experiment: Experiment, layers: Layers, until: str | None = 
         draft.prepared(goal)
     order = list(STAGES)  # stage by stage: what is alike runs together
     plan = Plan(tuple(sorted(draft.steps.values(), key=lambda step: order.index(step.stage.name)))).until(goal)
-    check_plan(plan, layers, experiment.runtime.num_processes)
+    check_plan(plan, layers, experiment)
     return plan
 
 
@@ -78,17 +78,17 @@ def _plan_arm(draft: Draft, arm: Arm, seed: int) -> dict[str, str]:
             own["kept_objective"] = objective
         model = {"model": draft.add("finetune", name, start, arm, **own)}
         trainings.append(model["model"])
-    untrained = {} if model else {"initial_model": arm.initial_model}
     name = f"evaluate:{arm.name}:{seed}"
-    shows = {name: draft.add("evaluate", name, model, arm, seed=seed, **untrained)}
+    as_it_came = None if model else arm.initial_model
+    shows = {name: draft.add("evaluate", name, model, arm, seed=seed, initial_model=as_it_came)}
     for step in (draft.steps[training] for training in trainings):
         if getattr(step.settings, "validation", None) is not None:
             shows[f"training:{step.stage.name}:{arm.name}:{seed}"] = step.name
     return shows
 
 
-def _begins_with(arm: Arm) -> dict[str, str]:
+def _begins_with(arm: Arm) -> dict[str, str | None]:
     """Settings of an arm's fine-tuning: the weights that it begins with."""
     if arm.pretrained:
-        return {"init": "pretrained"}
-    return {"init": "random"} if arm.initial_model is None else {"init": "saved", "initial_model": arm.initial_model}
+        return {"init": "pretrained", "initial_model": None}
+    return {"init": "random" if arm.initial_model is None else "saved", "initial_model": arm.initial_model}

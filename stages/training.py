@@ -6,8 +6,8 @@ from typing import Any
 
 from scene.errors import InputError
 from stages.stage import StageRun
-from trainer.checkpoint import CHECKPOINT_FILE, HISTORY_FILE
 from trainer.distributed import Job, run_job
+from trainer.files import CHECKPOINT_FILE, HISTORY_FILE
 
 UNIT = "training"
 

@@ -15,11 +15,7 @@ from torch import Tensor
 from cache.durable import write_atomically
 from cache.whole_files import read_checked
 from scene.errors import InputError
-
-CHECKPOINT_FILE = "checkpoint.pt"
-WEIGHTS_FILE = "model.safetensors"
-MODEL_FILE = "model.json"
-HISTORY_FILE = "history.jsonl"
+from trainer.files import MODEL_FILE, WEIGHTS_FILE
 
 
 def save_checkpoint(file: Path, state: Mapping[str, Any]) -> None:

@@ -107,8 +107,8 @@ class Learner(nn.Module):
             for name, value in module.state_dict().items()
         }
 
-    def load_pretrained(self, weights: Mapping[str, Tensor]) -> None:
-        """Puts the trunk's weights in place, and those of the heads that both have; other heads stay random.
+    def load_pretrained(self, weights: Mapping[str, Tensor], where: str = "") -> None:
+        """Puts the trunk's weights from `where` in place, and those of the heads that both have; others stay random.
 
         Raises:
             InputError: if names or shapes differ.
@@ -117,14 +117,15 @@ class Learner(nn.Module):
         known = {name.split(".")[1] for name in weights if name.startswith("heads.")}
         missing = {k: v for k, v in own.items() if k.startswith("heads.") and k.split(".")[1] not in known}
         wanted = {k: v for k, v in weights.items() if k.startswith("trunk.") or k.split(".")[1] in self.heads}
-        self.load_weights(wanted | missing)
+        self.load_weights(wanted | missing, where)
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Puts weights of the same model in place.
+    def load_weights(self, weights: Mapping[str, Tensor], where: str = "") -> None:
+        """Puts weights of the same model, from `where`, in place.
 
         Raises:
             InputError: if names or shapes differ.
         """
         for part, module in (("trunk", self.trunk), ("heads", self.heads)):
             prefix = f"{part}."
-            put_in_place({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}, module)
+            own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+            put_in_place(own, module, where)

@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from models.objectives.base import Batch, Losses
 from scene.errors import InputError
-from trainer.checkpoint import HISTORY_FILE, load_checkpoint, save_checkpoint, save_history
+from trainer.checkpoint import load_checkpoint, save_checkpoint, save_history
+from trainer.files import HISTORY_FILE, SCORES_FILE
 from trainer.learner import Learner
 from trainer.optimiser import Optimiser, learning_rate
 from trainer.process import Process
-from trainer.settings import SCORES_FILE, OptimiserSettings
+from trainer.settings import OptimiserSettings
 from trainer.validation import Validation
 
 

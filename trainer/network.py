@@ -22,8 +22,8 @@ def new_trunk(model: BevFormerConfig, grid: BevGrid, seed: int) -> BevFormer:
     return BevFormer(model, grid)
 
 
-def put_in_place(weights: Mapping[str, Tensor], module: nn.Module) -> None:
-    """Fills a module with weights.
+def put_in_place(weights: Mapping[str, Tensor], module: nn.Module, where: str = "") -> None:
+    """Fills a module with weights, which come from `where`.
 
     Raises:
         InputError: if names or shapes differ.
@@ -33,7 +33,7 @@ def put_in_place(weights: Mapping[str, Tensor], module: nn.Module) -> None:
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         fix = "use the settings they were made with"
-        raise InputError(f"weights do not fit the model: {first}", fix=fix) from error
+        raise InputError(f"weights do not fit the model: {first}", where=where, fix=fix) from error
 
 
 def describe(model: BevFormerConfig, grid: BevGrid, schema: LabelSchema, heads: list[str]) -> dict[str, Any]:

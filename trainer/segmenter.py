@@ -1,7 +1,7 @@
 """A trained model, to predict with: cameras in, BEV classes out. Saved, it needs no cache and no experiment."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,10 @@ from models.objectives.segmentation import make_decoder
 from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
-from trainer.checkpoint import MODEL_FILE, load_model, save_model
+from trainer.checkpoint import load_model, save_model
+from trainer.files import MODEL_FILE
 from trainer.network import load_network, new_trunk, put_in_place
-
-FORMAT = "bevprior-segmenter-1"
-"""Of the description beside saved weights."""
-
-
-@dataclass(frozen=True)
-class TrainedOn:
-    """What a model takes for granted of its input.
-
-    Attributes:
-        cameras: channel names in the order of the images; a camera embedding belongs to a place in it.
-        ground: `geometry.ground`: the ego frame is as recorded, or upright on the ground found in the LiDAR.
-    """
-
-    cameras: tuple[str, ...]
-    ground: str
+from trainer.saved import FORMAT, SavedModel, TrainedOn, damaged
 
 
 class BevSegmenter(nn.Module):
@@ -75,17 +61,6 @@ class BevSegmenter(nn.Module):
         has_previous = has_previous & (self.trunk.config.history > 0)
         features = self.trunk.advance(frames, motion, has_previous, previous)
         return self.decoder(features), features
-
-    def check_cameras(self, names: Sequence[str]) -> None:
-        """Checks a data set's cameras, in their order, against those of the training; without embeddings any will do.
-
-        Raises:
-            InputError: if they are others.
-        """
-        known = self.trained_on.cameras if self.trained_on is not None and self.trunk.config.max_cameras else None
-        if known is not None and tuple(names) != known:
-            what = f"the model was trained with the cameras {', '.join(known)}, here are {', '.join(names)}"
-            raise InputError(what, where="index.cameras", fix="name the same, in this order")
 
 
 def new_segmenter(model: BevFormerConfig, grid: BevGrid, schema: LabelSchema, seed: int) -> BevSegmenter:
@@ -141,9 +116,7 @@ def load_segmenter(folder: Path | str) -> BevSegmenter:
     folder = Path(folder).expanduser()
     try:
         weights, said = load_model(folder)
-        if not isinstance(said, dict) or said.get("format") != FORMAT:
-            raise InputError(f"no saved model of the format {FORMAT!r}")
-        segmenter = _described(said)
+        segmenter = _built(SavedModel.of(said))
         put_in_place(weights, segmenter)
     except InputError as error:
         raise InputError(
@@ -152,7 +125,15 @@ def load_segmenter(folder: Path | str) -> BevSegmenter:
     return segmenter.eval()
 
 
-def initial_weights(place: Path | str, schema: LabelSchema, cameras: Sequence[str]) -> dict[str, Tensor]:
+def _built(saved: SavedModel) -> BevSegmenter:
+    try:
+        trunk = BevFormer(saved.model, saved.grid, saved.architecture)
+    except Exception as error:  # whatever transformers makes of values that nobody wrote so
+        raise damaged(error) from error
+    return BevSegmenter(trunk, saved.grid, saved.schema, saved.trained_on)
+
+
+def initial_weights(place: Path | str, schema: LabelSchema) -> dict[str, Tensor]:
     """Weights of a saved model by the names that a training has for them, to begin another one with.
 
     Of a model with other classes they are the trunk's alone: which class a logit stands for is the decoder's matter.
@@ -160,25 +141,12 @@ def initial_weights(place: Path | str, schema: LabelSchema, cameras: Sequence[st
     Args:
         place: folder that `save_segmenter` wrote.
         schema: classes of the training.
-        cameras: channel names of its data set, in order.
 
     Raises:
-        InputError: if there is no such model, or it saw other cameras.
+        InputError: if there is no such model, or it is damaged.
     """
     segmenter = load_segmenter(place)
-    segmenter.check_cameras(cameras)
     heads = ("decoder.",) if segmenter.schema.names == schema.names else ()
     named = segmenter.state_dict().items()
     trunk = {name: value for name, value in named if name.startswith("trunk.")}
     return trunk | {f"heads.{name}": value for name, value in named if name.startswith(heads)}
-
-
-def _described(said: Mapping[str, Any]) -> BevSegmenter:
-    try:
-        model, grid = BevFormerConfig.parse(said["model"]), BevGrid.parse(said["grid"])
-        schema = LabelSchema.parse(said["schema"])
-        trained_on = TrainedOn(tuple(said["trained_on"]["cameras"]), str(said["trained_on"]["ground"]))
-        return BevSegmenter(BevFormer(model, grid, dict(said["architecture"])), grid, schema, trained_on)
-    except Exception as error:  # whatever transformers and pydantic make of values that nobody wrote so
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"the saved model is damaged: {type(error).__name__}: {reason}") from error

@@ -10,8 +10,9 @@ from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from trainer.augment import check_flip
 from trainer.batches import BatchMaker, Pool, prefetched
-from trainer.checkpoint import CHECKPOINT_FILE, save_model
+from trainer.checkpoint import save_model
 from trainer.distributed import Job
+from trainer.files import CHECKPOINT_FILE
 from trainer.labels import Sources
 from trainer.learner import Learner
 from trainer.loop import Training, save_progress
@@ -79,15 +80,14 @@ def open_reader(settings: TrainingSettings, job: Job, process: Process) -> Frame
     return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
 
 
-def begin_with(learner: Learner, settings: TrainingSettings, reader: FrameReader) -> None:
+def begin_with(learner: Learner, settings: TrainingSettings) -> None:
     """Puts the saved model's weights in place, where the settings name one; heads that it has not stay random.
 
     Raises:
-        InputError: if there is no such model, or it does not fit the settings or the data set's cameras.
+        InputError: if there is no such model, or it does not fit.
     """
-    if settings.initial_model is not None:
-        cameras = tuple(map(str, reader.index.camera_names))
-        learner.load_pretrained(initial_weights(settings.initial_model, settings.label_schema, cameras))
+    if (place := settings.initial_model) is not None:
+        learner.load_pretrained(initial_weights(place, settings.label_schema), place)
 
 
 def batch_maker(

@@ -12,10 +12,6 @@ JOB_SLOT = "BEVPRIOR_JOB_SLOT"
 """The environment variable that numbers processes which train at the same time, from 0: each takes a GPU of its own."""
 
 
-SCORES_FILE = "validation.jsonl"
-"""Where a training that is watched leaves its scores (`ValidationSettings`), a line of JSON for each."""
-
-
 class OptimiserSettings(Settings):
     """AdamW with linear warm-up and a cosine down to zero (BEVFormer: 2e-4, backbone x 0.1, decay 0.01, clip 35).
 
@@ -90,6 +86,9 @@ class SupervisedSettings(Settings):
 
 class ValidationSettings(Settings):
     """Scores during a training, to watch it by; nothing is chosen by them.
+
+    Weights are the same with and without, bit for bit, but the scores are part of what the training leaves: switched on
+    later, it and what follows it are made anew.
 
     Attributes:
         times: how often, evenly spaced, the last time after the last step; there is one more before the first.

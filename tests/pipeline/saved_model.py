@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.config import load_experiment
+from stages.prepare.index import NUSCENES_CAMERAS
+from trainer.saved import FORMAT
 
 
 def describe_model(folder: Path, said: Mapping[str, Any] = MappingProxyType({}), **model: Any) -> str:
@@ -15,6 +17,9 @@ def describe_model(folder: Path, said: Mapping[str, Any] = MappingProxyType({}),
     assert experiment.model is not None
     assert experiment.label_schema is not None
     description = {
+        "format": FORMAT,
+        "architecture": {},
+        "trained_on": {"cameras": list(NUSCENES_CAMERAS), "ground": "lidar_plane"},
         "model": {**experiment.model.model_dump(mode="json"), **model},
         "grid": experiment.grid.canonical(),
         "schema": experiment.label_schema.canonical(),

@@ -150,6 +150,15 @@ def test_a_folder_without_a_map_gets_no_bev_labels() -> None:
     assert plan("keyframe").stage_names == ("index", "teacher_labels", "ground", "geometry", "look")
 
 
+@pytest.mark.parametrize("until", ["finetune", "evaluate", "bev_labels"])
+def test_without_a_map_what_needs_bev_labels_is_refused_before_anything_is_labelled(until: str) -> None:
+    with pytest.raises(InputError, match=r"there is no map to make BEV labels of \(.*has_map"):
+        plan("nuscenes", "data.has_map=false", until=until)
+    assert plan("nuscenes", "data.has_map=false", until="pretrain")
+    with pytest.raises(InputError, match="no map"):
+        plan("nuscenes", "data.has_map=false", "pretrain.validation={}", until="pretrain")
+
+
 def test_eight_gpus_split_every_batch_of_nuscenes() -> None:
     plan("nuscenes", "runtime.num_processes=8")
     plan("nuscenes", "runtime.num_processes=4", *(f"{where}.gradient_accumulation=2" for where in TRAININGS))

@@ -13,9 +13,11 @@ from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from stages.fingerprint import of_model
+from stages.prepare.index import NUSCENES_CAMERAS
 from tests.pipeline.saved_model import describe_model
 from tests.trainer.tiny import finetune_settings
 
+SAW = {"cameras": list(NUSCENES_CAMERAS), "ground": "lidar_plane"}
 OTHER_CLASSES = LabelSchema.parse({"name": "other", "classes": [{"name": "road"}, {"name": "kerb"}]}).canonical()
 ARMS = """[
  {{name: as-it-came, title: A, label_fraction: 0, pretrained: false, initial_model: {folder}}},
@@ -72,10 +74,14 @@ def test_a_key_has_the_model_s_content_and_not_its_place(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ({"num_layers": 7}, "the saved model has num_layers 7, this one .*num_layers"),
+        ({"num_layers": 7}, r"trained with model.num_layers = 7, here it is 1 \(.*num_layers\): give the experiment"),
+        ({"backbone": {"pretrained": "saved", "out_stages": [4]}}, r"out_stages = \[4\], here it is \[.*out_stages"),
+        ({"said": {"trained_on": SAW | {"cameras": ["L", "R"]}}}, r"index.cameras = L, R, here it is CAM_FRONT, CAM"),
+        ({"said": {"trained_on": SAW | {"ground": "ego_plane"}}}, r"geometry.ground = ego_plane, here it is lidar_pl"),
         ({"said": {"grid": BevGrid(resolution_m=0.25).canonical()}}, r"predicts on a grid of .*grid"),
         ({"said": {"schema": OTHER_CLASSES}}, r"predicts other classes: road, kerb \(.*train it first"),
-        ({"said": {"schema": None}}, r"does not describe a saved model \(.*model\.json"),
+        ({"said": {"schema": None}}, r"the saved model is damaged: .*model\.json\): save it again"),
+        ({"said": {"format": "x"}}, r"no saved model of the format .*model\.json\)"),
     ],
 )
 def test_a_model_that_does_not_fit_is_told_of_before_anything_runs(
@@ -106,6 +112,25 @@ def test_saved_weights_need_a_place_and_others_have_none(own: dict[str, str]) ->
         finetune_settings(**own)
 
 
-def test_a_stage_is_not_given_one_by_its_section(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'initial_model' is given to this stage already"):
-        planned(describe_model(tmp_path / "model"), "pretrain.initial_model=somewhere")
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "evaluate"])
+def test_a_stage_is_not_given_one_by_its_section(stage: str) -> None:
+    with pytest.raises(InputError, match=r"'initial_model' is given to this stage already .*its arms say it"):
+        plan_experiment(*load_experiment("demo", (f"{stage}.initial_model=somewhere",)))
+
+
+def test_a_training_may_go_on_from_a_model_of_another_ground_and_without_camera_embeddings_of_other_cameras(
+    tmp_path: Path,
+) -> None:
+    arms = "arms=[{{name: tuned, title: C, label_fraction: 0.5, pretrained: false, initial_model: {}}}]"
+    folder = describe_model(
+        tmp_path / "model", {"trained_on": {"cameras": ["L"], "ground": "ego_plane"}}, max_cameras=0
+    )
+    changes = (arms.format(folder), "report.showcase=tuned", "model.max_cameras=0")
+    assert plan_experiment(*load_experiment("demo", changes))
+
+
+def test_the_seed_has_no_say_in_how_a_saved_model_scores(tmp_path: Path) -> None:
+    steps = planned(describe_model(tmp_path / "model"), "seeds=[0, 1]")
+    by_name = {step.name: step.settings.canonical() for step in steps}
+    assert by_name["evaluate:as-it-came:0"] == by_name["evaluate:as-it-came:1"]
+    assert by_name["evaluate:adapted:0"] != by_name["evaluate:adapted:1"]

@@ -8,7 +8,8 @@ from cache.store import Store
 from scene.errors import InputError
 from tests.flat_world import GRID, SCHEMA
 from tests.trainer.tiny import MODEL
-from trainer.checkpoint import HISTORY_FILE, load_checkpoint, load_model, save_checkpoint, save_history, save_model
+from trainer.checkpoint import load_checkpoint, load_model, save_checkpoint, save_history, save_model
+from trainer.files import HISTORY_FILE
 from trainer.network import describe, load_network
 
 

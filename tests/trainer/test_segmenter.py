@@ -9,7 +9,7 @@ from scene.errors import InputError
 from tests.flat_world import CAMERAS, GRID, SCHEMA
 from tests.trainer.tiny import MODEL, save_training
 from trainer.batches import collate_clip
-from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE
+from trainer.files import MODEL_FILE, WEIGHTS_FILE
 from trainer.reader import FrameReader
 from trainer.segmenter import TrainedOn, load_segmenter, new_segmenter, save_segmenter, trained_segmenter
 

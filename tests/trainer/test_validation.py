@@ -15,12 +15,13 @@ from tests.trainer.test_loop import killed
 from trainer.checkpoint import load_model
 from trainer.distributed import run_job
 from trainer.drives import predict_drives
+from trainer.files import SCORES_FILE
 from trainer.learner import Learner
 from trainer.metrics import Scores
 from trainer.network import new_trunk
 from trainer.process import Process
 from trainer.segmenter import trained_segmenter
-from trainer.settings import SCORES_FILE, ValidationSettings
+from trainer.settings import ValidationSettings
 from trainer.validation import Validation
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,6 +1,6 @@
 """Evaluation: a trained model, or an untrained one, against the BEV labels of a split."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
@@ -43,6 +43,11 @@ class EvaluateSettings(Settings):
     def unread(self) -> tuple[str, ...]:
         """Inputs of the stage that these settings do without."""
         return () if self.by_visibility else ("teacher_labels",)
+
+    def for_key(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Without the seed, where a saved model is scored: it has no say."""
+        kept = super().for_key(values)
+        return kept if self.initial_model is None else {name: kept[name] for name in kept if name != "seed"}
 
 
 STAGE = Stage(

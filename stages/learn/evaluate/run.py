@@ -1,7 +1,7 @@
 """Predicts every frame of a split, drive by drive, and scores the predictions."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from trainer.metrics import Scores
 from trainer.network import put_in_place
 from trainer.process import choose_device, pin_threads
 from trainer.reader import FrameReader
-from trainer.segmenter import BevSegmenter, initial_weights, new_segmenter, trained_segmenter
+from trainer.segmenter import BevSegmenter, load_segmenter, new_segmenter, trained_segmenter
 
 FRAMES_PER_SHARD = 64
 
@@ -40,7 +40,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
         raise InputError(f"no frame is in the split {settings.split!r}", where="dataset index", fix="check the splits")
     device = choose_device(stage_run.runtime.device)
     pin_threads(device)
-    network = _network(stage_run, tuple(map(str, reader.index.camera_names))).to(device).eval()
+    network = _network(stage_run).to(device).eval()
     intrinsics = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")["image_from_camera"]
     scores = Scores(settings.label_schema, settings.grid)
     predicted = np.zeros((len(frames), *settings.grid.shape), np.uint8)
@@ -72,16 +72,15 @@ def _reader(stage_run: StageRun) -> FrameReader:
     return FrameReader(sources, model.image_hw_px, settings.grid, settings.label_schema, model.history)
 
 
-def _network(stage_run: StageRun, cameras: Sequence[str]) -> BevSegmenter:
+def _network(stage_run: StageRun) -> BevSegmenter:
     """With the weights of the input `model`, else those of the saved model, else random ones."""
     settings: EvaluateSettings = stage_run.settings
     shape = (settings.model, settings.grid, settings.label_schema)
     if "model" in stage_run.inputs:
         return trained_segmenter(stage_run.inputs["model"].path, *shape)
     segmenter = new_segmenter(*shape, settings.seed)
-    if settings.initial_model is not None:
-        weights = initial_weights(settings.initial_model, settings.label_schema, cameras)
-        put_in_place({name.removeprefix("heads."): value for name, value in weights.items()}, segmenter)
+    if (place := settings.initial_model) is not None:
+        put_in_place(load_segmenter(place).state_dict(), segmenter, place)
     return segmenter
 
 

@@ -29,7 +29,7 @@ STATISTICS_FRAMES = 64
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
-    """Writes model.safetensors, model.json and history.jsonl."""
+    """Writes model.safetensors, model.json and history.jsonl; validation.jsonl where the training is watched."""
     return run_training(stage_run, "stages.learn.finetune.run:train")
 
 
@@ -56,7 +56,7 @@ def train(job: Job, process: Process) -> dict[str, Any]:
     if settings.init == "pretrained":
         pretrained = Path(job.inputs["pretrain"])
         learner.load_pretrained(load_network(pretrained, settings.model, settings.grid, settings.label_schema))
-    begin_with(learner, settings, reader)
+    begin_with(learner, settings)
     pools = _pools(settings, labelled, reader.index.frames_of_split(settings.split))
     maker = batch_maker(settings, reader, pools, objective, process)
     train_and_save(settings, learner, maker, job, process, f"finetune {settings.label_fraction:.0%} {settings.init}")

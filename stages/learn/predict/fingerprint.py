@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages.learn.predict import PredictSettings
-from stages.saved_model import digests
+from trainer.saved import digests
 
 
 def fingerprint(settings: PredictSettings, data_root: Path) -> dict[str, str]:  # noqa: ARG001 (every fingerprint's)

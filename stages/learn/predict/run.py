@@ -34,8 +34,8 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     A unit of work is a scene.
 
     Raises:
-        InputError: if the model or an image cannot be read, the split has no keyframe, or the model was trained with
-            other cameras, on another ground or another grid.
+        InputError: if the model or an image cannot be read, or the split has no keyframe. (Whether the model fits is
+            told with the plan: `pipeline.saved_models`.)
     """
     settings: PredictSettings = stage_run.settings
     build = stage_run.build
@@ -44,7 +44,6 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
     sources = Sources(stage_run.inputs["index"].path, stage_run.inputs["geometry"].path, stage_run.data_root)
     model = segmenter.trunk.config
     reader = FrameReader(sources, model.image_hw_px, segmenter.grid, segmenter.schema, model.history)
-    _check_input(segmenter, reader.index, str(stage_run.inputs["geometry"].manifest.spec.settings.get("ground")))
     scenes = scenes_of(reader.index, settings.split)
     specs = [array_spec(name, rows, reader.index, segmenter) for name, rows in scenes.items()]
     group = create_arrays(build.path / PREDICTIONS_FILE, specs)
@@ -78,15 +77,6 @@ def scenes_of(index: FrameIndex, split: str | None) -> dict[str, NDArray[np.int6
     if not scenes:
         raise InputError(f"no keyframe is in the split {split!r}", where="predict.split", fix="check index.split")
     return scenes
-
-
-def _check_input(segmenter: BevSegmenter, index: FrameIndex, ground: str) -> None:
-    trained_on = segmenter.trained_on
-    assert trained_on is not None, "every saved model says it"
-    segmenter.check_cameras(tuple(map(str, index.camera_names)))
-    if ground != trained_on.ground:
-        what = f"the model was trained on geometry.ground = {trained_on.ground}, here it is {ground}"
-        raise InputError(what, where="geometry.ground", fix=f"set it to {trained_on.ground}")
 
 
 def array_spec(name: str, rows: NDArray[np.int64], index: FrameIndex, segmenter: BevSegmenter) -> ArraySpec:

@@ -19,7 +19,7 @@ from trainer.session import batch_maker, begin_with, open_reader, train_and_save
 
 
 def run(stage_run: StageRun) -> Mapping[str, Any]:
-    """Writes model.safetensors, model.json and history.jsonl."""
+    """Writes model.safetensors, model.json and history.jsonl; validation.jsonl where the training is watched."""
     return run_training(stage_run, "stages.learn.pretrain.run:train")
 
 
@@ -54,6 +54,6 @@ def assemble(settings: PretrainSettings, job: Job, process: Process) -> tuple[Le
     trunk = new_trunk(settings.model, settings.grid, settings.seed)
     objective = build_objective(settings.objective, settings.label_schema, settings.grid)
     learner = Learner(trunk, objective.build_heads(trunk), None, objective)
-    begin_with(learner, settings, reader)
+    begin_with(learner, settings)
     pool = Pool(frames, settings.optimiser.batch_size, labelled=False, prepared=True)
     return learner, batch_maker(settings, reader, [pool], objective, process)

@@ -21,17 +21,25 @@ class Arm(Settings):
         title: what the reader sees.
         label_fraction: share of the labelled scenes that it was fine-tuned on; 0 for none.
         pretrained: whether it was pretrained on the unlabelled frames.
-        initial_model: folder that `bevprior save-model` wrote: the model that it began as; None: random weights. What
-            it made of it is in the evaluations' keys.
+        initial_model: folder that `bevprior save-model` wrote: the model that it began as; None: random weights. The
+            report's key has whether there is one; which, the evaluations' keys have.
         changes: settings of its own for some stages (`Changes`), laid over the experiment's.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^:/]+$")]  # roles and steps are made of it
     title: str
     label_fraction: float
     pretrained: bool
     initial_model: Annotated[str | None, NOT_IN_KEY] = None
     changes: Changes = Field(default={})
+
+    @property
+    def began_saved(self) -> bool:
+        """Whether it began as a saved model: what it knows is not this experiment's alone."""
+        return self.initial_model is not None
+
+    def for_key(self, values: dict[str, Any]) -> dict[str, Any]:  # noqa: D102 - see Settings
+        return super().for_key(values) | ({"began_saved": True} if self.began_saved else {})
 
 
 class ReportSettings(Settings):
@@ -63,10 +71,10 @@ class ReportSettings(Settings):
 
 STAGE = Stage(
     name="report",
-    version=3,
+    version=4,
     settings=ReportSettings,
     inputs=("index", "geometry", "teacher_labels", "bev_labels", "evaluate:*", "training:*"),
     entry="stages.learn.report.run:run",
     reads_data=True,
-    sources=("stages.learn.report", "scene", "trainer.settings"),
+    sources=("stages.learn.report", "scene"),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cache.store import Artifact
 from stages.learn.report import Arm
 from stages.learn.report.pictures import data_uri
-from trainer.settings import SCORES_FILE
+from trainer.files import SCORES_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,8 @@ def read_curves(arms: Sequence[Arm], inputs: Mapping[str, Artifact]) -> dict[str
 
 def _title(stage: str, arms: Sequence[Arm]) -> str:
     if stage == "pretrain":
-        return "pretrained, no label" if len(arms) > 1 else arms[0].title
+        plain = len(arms) > 1 and not arms[0].began_saved and not arms[0].changes
+        return "pretrained, no label" if plain else arms[0].title
     return f"{arms[0].title}, {100 * arms[0].label_fraction:g} %"
 
 
@@ -72,14 +73,13 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]]) -> str:
 
 def figure_of(curves: Mapping[str, Sequence[Curve]]) -> "Figure":
     """The same as a figure."""
-    import matplotlib.pyplot as plt  # a second that reports without curves need not wait
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # a second that reports without curves need not wait
 
     figure = Figure(figsize=(5.4 * len(curves), 3.9), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
-    colours = plt.get_cmap("tab10").colors
     for axes, (stage, drawn) in zip(panels, curves.items(), strict=True):
-        for curve, colour in zip(drawn, colours * len(drawn), strict=False):
+        for number, curve in enumerate(drawn):
+            colour = f"C{number}"  # of matplotlib's own cycle
             columns = list(zip(*curve.seeds, strict=True))
             mean = [100 * statistics.fmean(column) for column in columns]
             axes.plot(curve.steps, mean, "o-", markersize=3.5, color=colour, label=curve.title)

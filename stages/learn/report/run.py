@@ -62,7 +62,7 @@ def run(stage_run: StageRun) -> Mapping[str, Any]:
 
 def findings(rows: list[Row]) -> list[str]:
     """What the table says, in sentences made of its own figures; differences are in percentage points (pp)."""
-    plain = [row for row in rows if not row.arm.changes and row.arm.initial_model is None]
+    plain = [row for row in rows if not row.arm.changes and not row.arm.began_saved]
     by_kind = {(row.arm.pretrained, row.arm.label_fraction): row for row in plain}
     sentences = []
     full = by_kind.get((False, 1.0))

@@ -83,6 +83,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
             "title": row.arm.title,
             "label_fraction": row.arm.label_fraction,
             "pretrained": row.arm.pretrained,
+            "began_saved": row.arm.began_saved,
             "seeds": list(row.seeds),
             "miou": list(row.miou.values),
             "per_class": {k: list(v.values) for k, v in row.per_class.items()},

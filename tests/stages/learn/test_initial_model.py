@@ -7,7 +7,7 @@ import torch
 from cache.arrays import open_arrays
 from scene.errors import InputError
 from stages.learn import evaluate, finetune, pretrain
-from tests.flat_world import CAMERAS, GRID, SCHEMA
+from tests.flat_world import GRID, SCHEMA
 from tests.stages.learn.short import make
 from tests.trainer import tiny
 from trainer.checkpoint import load_model
@@ -51,7 +51,7 @@ def test_of_a_model_with_other_classes_the_trunk_is_taken_and_the_decoder_is_new
 def test_classes_of_the_same_names_in_other_colours_are_the_same(tmp_path):
     dyed = tuple(one.model_copy(update={"colour": (1, 2, 3)}) for one in SCHEMA.classes)
     place = tiny.save_small_model(tmp_path / "model", schema=SCHEMA.model_copy(update={"classes": dyed}))
-    assert any(name.startswith("heads.decoder.") for name in initial_weights(place, SCHEMA, CAMERAS))
+    assert any(name.startswith("heads.decoder.") for name in initial_weights(place, SCHEMA))
 
 
 def test_a_saved_model_is_scored_as_it_came(tmp_path):
@@ -69,15 +69,9 @@ def test_a_saved_model_is_scored_as_it_came(tmp_path):
     assert (one == three).mean() < 0.9
 
 
-def test_other_cameras_are_told_of_in_one_line(tmp_path):
-    place = tiny.save_small_model(tmp_path / "model", cameras=CAMERAS[::-1])
-    with pytest.raises(InputError, match=r"trained with the cameras CAM_FRONT_LEFT, .*index\.cameras"):
-        finetuned(tmp_path / "cache", place)
-
-
 def test_a_backbone_of_another_width_is_told_of_in_one_line(tmp_path):
     shape = tiny.MODEL.backbone.shape.model_copy(update={"hidden_sizes": (8, 24)})
     model = tiny.MODEL.model_copy(update={"backbone": tiny.MODEL.backbone.model_copy(update={"shape": shape})})
     place = tiny.save_small_model(tmp_path / "model", model=model)
-    with pytest.raises(InputError, match="weights do not fit the model: size mismatch for backbone"):
+    with pytest.raises(InputError, match=r"weights do not fit the model: size mismatch for backbone.*\(.*model\)"):
         finetuned(tmp_path / "cache", place)

@@ -10,13 +10,13 @@ from pipeline.steps import plan_experiment
 from scene.errors import InputError
 from stages.learn.predict import STAGE, PredictSettings
 from stages.learn.predict.fingerprint import fingerprint
-from stages.saved_model import FILES
 from tests.contracts.stage import check_changed_setting, check_kill_and_resume, check_rerun_does_nothing, check_schema
 from tests.flat_world import CAMERAS, GRID, SCHEMA
 from tests.stages.learn.short import make
 from tests.trainer.tiny import save_small_model
-from trainer.checkpoint import MODEL_FILE, WEIGHTS_FILE
+from trainer.files import MODEL_FILE
 
+DEMO = load_experiment("demo")[0]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -55,30 +55,28 @@ def test_one_split_alone(tmp_path):
         recipe(tmp_path / "cache", split="test")
 
 
-OTHERS = {
-    r"geometry is .*grid": {"grid": GRID.model_copy(update={"x_range_m": (-8.0, 8.0)})},
-    r"with the cameras CAM_FRONT_LEFT, .*index\.cameras": {"cameras": CAMERAS[::-1]},
-    r"on geometry\.ground = lidar_plane, here it is ego_plane": {"ground": "lidar_plane"},
-}
-
-
-@pytest.mark.parametrize("said", OTHERS)
-def test_another_input_than_that_of_the_training_is_one_line(tmp_path, said):
-    with pytest.raises(InputError, match=said):
-        recipe(tmp_path / "cache", model=OTHERS[said])
-
-
-def test_the_plan_tells_what_does_not_fit_before_anything_runs(tmp_path):
-    experiment, layers = load_experiment("demo", (f"predict.saved_model={save_small_model(tmp_path / 'model')}",))
-    with pytest.raises(InputError, match=r"predicts on a grid of .*give the experiment the same grid"):
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ({}, r"predicts on a grid of .*give the experiment the same grid"),
+        (
+            {"grid": DEMO.grid, "ground": "lidar_plane", "cameras": CAMERAS[::-1]},
+            "index.cameras = CAM_FRONT_LEFT, .* here it is CAM_FRONT, ",
+        ),
+        ({"grid": DEMO.grid, "ground": "ego_plane"}, "geometry.ground = ego_plane, here it is lidar_plane"),
+    ],
+)
+def test_the_plan_tells_what_does_not_fit_before_anything_runs(tmp_path, model, says):
+    folder = save_small_model(tmp_path / "model", **model)
+    experiment, layers = load_experiment("demo", (f"predict.saved_model={folder}",))
+    with pytest.raises(InputError, match=says):
         plan_experiment(experiment, layers, "predict")
     (tmp_path / "model" / MODEL_FILE).write_text("[]")
-    with pytest.raises(InputError, match="does not describe a saved model"):
+    with pytest.raises(InputError, match="no saved model of the format"):
         plan_experiment(experiment, layers, "predict")
 
 
 def test_the_key_has_the_model_s_content_and_not_its_place(tmp_path):
-    assert FILES == (MODEL_FILE, WEIGHTS_FILE)
     first = save_small_model(tmp_path / "one")
     shutil.copytree(first, tmp_path / "two")
     settings = [PredictSettings(saved_model=str(tmp_path / name)) for name in ("one", "two")]

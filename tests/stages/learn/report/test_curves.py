@@ -9,7 +9,7 @@ from cache.keys import KeySpec
 from cache.manifest import Artifact, FileEntry, Manifest
 from stages.learn.report import Arm
 from stages.learn.report.curves import Curve, draw_curves, figure_of, read_curves
-from trainer.settings import SCORES_FILE
+from trainer.files import SCORES_FILE
 
 ARMS = (
     Arm(name="scratch", title="From scratch", label_fraction=1.0, pretrained=False),
@@ -49,6 +49,16 @@ def test_a_curve_for_each_arm_and_one_for_the_pretraining_that_two_share(trainin
             Curve("Fine-tuned, 50 %", (0, 5), ((0.3, 0.4), (0.2, 0.5))),
         ],
     }
+
+
+def test_a_pretraining_that_went_on_from_a_saved_model_is_not_called_one_without_labels(training):
+    began = {"pretrained": True, "initial_model": "somewhere"}
+    adapted = [Arm(name=f"adapted-{i}", title=f"Adapted {i}", label_fraction=i, **began) for i in (0, 1)]
+    shared = {"p": training("p", {0: 0.1}), "a": training("a", {0: 0.3})}
+    inputs = {f"training:pretrain:{arm.name}:0": shared["p"] for arm in ARMS[1:]}
+    inputs |= {f"training:pretrain:{arm.name}:0": shared["a"] for arm in adapted}
+    titles = [curve.title for curve in read_curves((*ARMS, *adapted), inputs)["pretrain"]]
+    assert titles == ["pretrained, no label", "Adapted 0"]
 
 
 def test_steps_that_some_seed_has_no_score_of_are_left_out_and_an_arm_without_any(training):

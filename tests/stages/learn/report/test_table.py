@@ -83,3 +83,14 @@ def test_an_arm_that_began_as_a_saved_model_is_no_baseline(tmp_path: Path) -> No
     assert "38.0 % to 40.0 % (-2.0 pp)" in said
     assert "60.0" not in said
     assert "20.0" not in said
+    assert summary(rows)["tuned"]["began_saved"]
+    assert not summary(rows)["scratch-100"]["began_saved"]
+    assert begun.canonical()["began_saved"]
+    assert begun.canonical() == begun.model_copy(update={"initial_model": "elsewhere"}).canonical()
+    assert "began_saved" not in ARMS[0].canonical()
+
+
+@pytest.mark.parametrize("name", ["a:b", "a/b", ""])
+def test_a_name_that_roles_cannot_be_made_of_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        Arm(name=name, title="x", label_fraction=0.0, pretrained=False)

@@ -1,0 +1,11 @@
+"""Names of the files that trainings leave. Imports no torch: planning and the report know some of them."""
+
+CHECKPOINT_FILE = "checkpoint.pt"
+"""What a killed training goes on from; gone when it is done."""
+WEIGHTS_FILE = "model.safetensors"
+MODEL_FILE = "model.json"
+"""What the weights are weights of."""
+HISTORY_FILE = "history.jsonl"
+"""The losses, a line of JSON for each stretch of steps."""
+SCORES_FILE = "validation.jsonl"
+"""The scores of a training that is watched, a line of JSON for each time."""
