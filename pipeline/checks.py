@@ -50,7 +50,7 @@ def _check_splits(plan: Plan, layers: Layers) -> None:
     for step in plan:
         if index is None or step.settings is index:
             continue
-        watched = getattr(step.settings, "validation", None)
+        watched = getattr(step.settings, "watched", None)
         asked: dict[tuple[str, ...], object] = {("split",): getattr(step.settings, "split", None)}
         if watched is not None:
             asked["validation", "split"] = watched.split

@@ -82,7 +82,7 @@ def _plan_arm(draft: Draft, arm: Arm, seed: int) -> dict[str, str]:
     as_it_came = None if model else arm.initial_model
     shows = {name: draft.add("evaluate", name, model, arm, seed=seed, initial_model=as_it_came)}
     for step in (draft.steps[training] for training in trainings):
-        if getattr(step.settings, "validation", None) is not None:
+        if getattr(step.settings, "watched", None) is not None:
             shows[f"training:{step.stage.name}:{arm.name}:{seed}"] = step.name
     return shows
 

@@ -51,8 +51,8 @@ class TrainingSettings(Protocol):
         """Random changes of its samples."""
 
     @property
-    def validation(self) -> ValidationSettings | None:
-        """On what it is scored meanwhile."""
+    def watched(self) -> ValidationSettings | None:
+        """How it is scored meanwhile."""
 
     @property
     def initial_model(self) -> str | None:
@@ -124,7 +124,7 @@ def train_and_save(
     learner.to(process.device)
     folder, optimiser = Path(job.folder), settings.optimiser
     pinned = process.device.type == "cuda"
-    watched = settings.validation
+    watched = settings.watched
     validation = None if watched is None else Validation.of(watched, maker.reader, settings.label_schema, process)
     progress = Training(
         learner=learner,

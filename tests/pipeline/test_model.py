@@ -58,6 +58,13 @@ def test_the_model_and_a_page_that_says_how_to_use_it(store: Store, trained: Art
     compile(code, "README.md", "exec")
 
 
+def test_a_model_that_began_as_a_saved_one_needs_it_no_more(store: Store, trained: Artifact, tmp_path: Path) -> None:
+    parents = {role: store.find(key) for role, key in trained.manifest.parents.items()}
+    began = made(store, "pretrain", pretrain_settings(seed=1, initial_model="gone"), parents, save_training)
+    assert save_artifact(store, began, tmp_path / "model")["key"] == began.key
+    assert load_segmenter(tmp_path / "model").schema == SCHEMA
+
+
 def test_a_folder_is_not_overwritten_and_none_is_left_half_made(
     store: Store, trained: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,11 @@ class FinetuneSettings(Settings):
         return self.from_random if self.init == "random" else self.from_pretrained
 
     @property
+    def watched(self) -> ValidationSettings | None:
+        """How it is scored meanwhile."""
+        return self.validation
+
+    @property
     def num_samples(self) -> int:
         """How many samples the training sees."""
         return self.optimiser.num_samples

@@ -1,8 +1,6 @@
 """Pretraining: a BEV model learns from teacher labels and geometry alone, without any BEV label."""
 
-from typing import Annotated
-
-from pydantic import model_validator
+from typing import Annotated, Any
 
 from models.bev.config import BevFormerConfig
 from models.objectives.choice import ObjectiveChoice
@@ -25,7 +23,8 @@ class PretrainSettings(Settings):
         initial_model: folder that `bevprior save-model` wrote, whose weights it begins with; None: random ones. Keys
             have its content, not its place.
         split: the scenes that it sees.
-        validation: scores on BEV labels meanwhile, to watch; none by default.
+        validation: scores on BEV labels meanwhile, to watch; none by default, nor of an objective that predicts no BEV
+            classes.
         seed: of weights, samples and augmentation.
     """
 
@@ -40,16 +39,15 @@ class PretrainSettings(Settings):
     split: str = "train"
     seed: int = 0
 
-    @model_validator(mode="after")
-    def _can_be_watched(self) -> "PretrainSettings":
-        if self.validation is not None and not self.objective.predicts_bev:
-            raise ValueError(f"{self.objective.name!r} predicts no BEV classes: set validation to null")
-        return self
+    @property
+    def watched(self) -> ValidationSettings | None:
+        """How it is scored meanwhile, where the objective predicts what can be scored."""
+        return self.validation if self.objective.predicts_bev else None
 
     @property
     def also_reads(self) -> tuple[str, ...]:
         """Inputs beside those that every pretraining has: BEV labels, where it is watched."""
-        return () if self.validation is None else ("bev_labels",)
+        return () if self.watched is None else ("bev_labels",)
 
     @property
     def num_samples(self) -> int:
@@ -60,6 +58,11 @@ class PretrainSettings(Settings):
     def batch_parts(self) -> tuple[int, ...]:
         """Samples of a batch from each pool; there is one."""
         return (self.optimiser.batch_size,)
+
+    def for_key(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Without a validation that there is none of."""
+        unused = {"validation"} if self.watched is None else set()
+        return {name: value for name, value in super().for_key(values).items() if name not in unused}
 
 
 STAGE = Stage(
