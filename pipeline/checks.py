@@ -31,7 +31,7 @@ def check_plan(plan: Plan, layers: Layers, experiment: Experiment) -> None:
 def _check_map(plan: Plan, layers: Layers, data: Data) -> None:
     """Raises InputError for BEV labels of a data set without a map: before anything is labelled."""
     if not data.has_map and "bev_labels" in plan.stage_names:
-        fix = "end with a stage that needs none: look, pretrain, predict"
+        fix = "end with a stage that needs none: look, predict, or pretrain without validation"
         where = layers.place_of(("data", "has_map"))
         raise InputError("there is no map to make BEV labels of", where=where, fix=fix)
 
