@@ -196,4 +196,4 @@ def test_the_report_opens_in_a_browser_with_every_picture(
     flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --dump-dom"
     command = ["chromium", *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", opened.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    assert "<title>4 pictures, 0 broken, 3 tables</title>" in dom
+    assert "<title>5 pictures, 0 broken, 3 tables</title>" in dom

@@ -13,14 +13,18 @@ import torch
 from scene.errors import InputError
 from tests.trainer import tiny
 from trainer.distributed import run_job
+from trainer.files import HISTORY_FILE, SCORES_FILE
 from trainer.process import Process, choose_device
-from trainer.settings import JOB_SLOT, check_split
+from trainer.settings import JOB_SLOT, ValidationSettings, check_split
 
 PLAIN = tiny.MODEL.model_copy(update={"dropout": 0.0})
 
 
-def rows(folder):
-    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+WATCHED = ValidationSettings(times=1, frames=3)
+
+
+def rows(folder, name=HISTORY_FILE):
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
 
 
 TEMPORAL_OFF = {"temporal": {"weight": 0.0}, "points_per_frame": 500, "dice_weight": 1.0}
@@ -47,7 +51,7 @@ def test_two_processes_fine_tune_like_one_where_half_of_a_batch_is_labelled(data
     start = tmp_path / "start"
     run_job(tiny.job(dataset, start, tiny.pretrain_settings(model=PLAIN, optimiser=tiny.optimiser(steps=1))))
     settings = tiny.finetune_settings(
-        model=PLAIN, init="pretrained", from_pretrained=tiny.optimiser(steps=4, batch_size=4)
+        model=PLAIN, init="pretrained", from_pretrained=tiny.optimiser(steps=4, batch_size=4), validation=WATCHED
     )
     settings = type(settings).parse({**settings.model_dump(mode="json"), "kept_objective": TEMPORAL_OFF})
     one, two = tmp_path / "one", tmp_path / "two"
@@ -56,6 +60,9 @@ def test_two_processes_fine_tune_like_one_where_half_of_a_batch_is_labelled(data
         assert run_job(job)["samples"] == 16
     assert set(rows(one)[0]) > {"reprojection", "dice", "supervised", "supervised_dice"}
     assert_alike(one, two)
+    before, after = (rows(folder, SCORES_FILE) for folder in (one, two))
+    assert before[0] == after[0], "the same weights, scored by one process and shared by two"
+    assert [row["step"] for row in after] == [0, 4]
 
 
 def test_bad_input_in_a_process_is_one_error(dataset, tmp_path):

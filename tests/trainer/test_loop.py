@@ -13,10 +13,12 @@ from scene.errors import InputError
 from tests.trainer import tiny
 from trainer import loop
 from trainer.distributed import run_job
+from trainer.files import HISTORY_FILE, MODEL_FILE, SCORES_FILE, WEIGHTS_FILE
 from trainer.loop import Training, Waited, seed_step
 from trainer.process import Process
+from trainer.settings import ValidationSettings
 
-OUTPUTS = ("model.safetensors", "model.json", "history.jsonl")
+OUTPUTS = (WEIGHTS_FILE, MODEL_FILE, HISTORY_FILE, SCORES_FILE)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -30,7 +32,8 @@ def killed(job, folder, first_step, die_in_step):
 
 
 def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path):
-    settings = tiny.pretrain_settings(optimiser=tiny.optimiser(muon_factor=4.0))  # AdamW's state as well as Muon's
+    optimiser = tiny.optimiser(muon_factor=4.0)  # AdamW's state as well as Muon's
+    settings = tiny.pretrain_settings(optimiser=optimiser, validation=ValidationSettings(times=3, frames=2))
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     run_job(tiny.job(dataset, whole, settings))
     job = tiny.job(dataset, resumed, settings)
@@ -38,7 +41,8 @@ def test_killed_and_resumed_training_ends_with_the_same_bytes(dataset, tmp_path)
         assert killed(job, resumed, first_step, die_in_step) == -9
         assert not (resumed / "model.safetensors").exists()
         assert torch.load(resumed / "checkpoint.pt", weights_only=True)["step"] == die_in_step
-        assert len((resumed / "history.jsonl").read_text().splitlines()) == die_in_step // 2, "to look at meanwhile"
+        for name, rows in ((HISTORY_FILE, die_in_step // 2), (SCORES_FILE, 1 + die_in_step // 2)):
+            assert len((resumed / name).read_text().splitlines()) == rows, "to look at meanwhile"
     run_job(job)
     for name in OUTPUTS:
         assert (resumed / name).read_bytes() == (whole / name).read_bytes(), name

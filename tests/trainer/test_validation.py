@@ -10,8 +10,6 @@ from scene.errors import InputError
 from scene.labels import IGNORE
 from tests.flat_world import GRID, SCHEMA
 from tests.trainer import tiny
-from tests.trainer.test_loop import killed
-from trainer.checkpoint import load_model
 from trainer.distributed import run_job
 from trainer.drives import predict_drives
 from trainer.files import SCORES_FILE
@@ -60,27 +58,6 @@ def test_the_figures_are_those_of_the_evaluation_where_clips_are_as_long_as_driv
     expected, last = scores.summary(), rows_of(tmp_path)[-1]
     assert last["miou"] == pytest.approx(expected["miou"], abs=1e-6)
     assert last["per_class"] == pytest.approx(expected["per_class"], abs=1e-6)
-
-
-def test_killed_and_resumed_it_has_the_same_scores(dataset, tmp_path):
-    settings = tiny.pretrain_settings(validation=WATCHED)
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    run_job(tiny.job(dataset, whole, settings))
-    job = tiny.job(dataset, resumed, settings)
-    assert killed(job, resumed, 0, 3) == -9
-    assert [row["step"] for row in rows_of(resumed)] == [0, 2], "to look at meanwhile"
-    run_job(job)
-    for name in ("model.safetensors", SCORES_FILE):
-        assert (resumed / name).read_bytes() == (whole / name).read_bytes(), name
-
-
-def test_two_processes_count_what_one_does(dataset, tmp_path):
-    still = tiny.optimiser(steps=1, batch_size=2, learning_rate=1e-12, log_every=1)
-    settings = tiny.finetune_settings(from_random=still, validation=ValidationSettings(times=1, frames=3))
-    for count in (1, 2):
-        run_job(tiny.job(dataset, tmp_path / str(count), settings, num_processes=count))
-    assert rows_of(tmp_path / "1")[0] == rows_of(tmp_path / "2")[0]
-    assert all(np.isfinite(value).all() for value in load_model(tmp_path / "2")[0].values())
 
 
 def test_cells_without_a_label_do_not_count(reader, monkeypatch):
