@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +117,17 @@ def prefect(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 def post(environment: Mapping[str, str], path: str, body: object) -> Any:
-    """What the server's API answers."""
+    """What the server's API answers; as Prefect's own client does, it asks again while the database is busy."""
     request = urllib.request.Request(
         f"{environment['PREFECT_API_URL']}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read())
+    attempts = 20
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            attempts -= 1
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or attempts == 0:
+                raise
+            time.sleep(0.5)
