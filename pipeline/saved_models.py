@@ -7,12 +7,11 @@ from pipeline.layers import Layers, Location
 from pipeline.plan import Plan
 from scene.errors import InputError
 from scene.grid import BevGrid
+from scene.labels import LabelSchema
 from stages.learn.evaluate import EvaluateSettings
 from stages.learn.finetune import FinetuneSettings
 from stages.learn.predict import PredictSettings
 from stages.learn.pretrain import PretrainSettings
-from stages.prepare.geometry import GeometrySettings
-from stages.prepare.index import IndexSettings
 from trainer.saved import SavedModel, read_saved_model
 
 MAY_DIFFER = {
@@ -32,29 +31,25 @@ def check_saved_models(plan: Plan, layers: Layers) -> None:
         InputError: if there is none, or it has another grid, trunk or cameras; if it is used without training, also for
             another ground or other classes. How wide its backbone is is seen when its weights are read.
     """
-    found = {type(step.settings): step.settings for step in plan}
-    index: Any = found.get(IndexSettings)
-    geometry: Any = found.get(GeometrySettings)
+    by_name: dict[str, Any] = {step.name: step.settings for step in plan}
     for step in plan:
         settings = step.settings
         if isinstance(settings, PredictSettings):
-            saved = read_saved_model(settings.saved_model)
-            check = _Check(saved, layers)
-            check.grid(geometry.grid)
-            check.ground(geometry.ground)
-            check.cameras(index.cameras)
+            place = settings.saved_model
         elif isinstance(settings, PretrainSettings | FinetuneSettings | EvaluateSettings) and settings.initial_model:
-            saved = read_saved_model(settings.initial_model)
-            check = _Check(saved, layers)
-            check.grid(settings.grid)
+            place = settings.initial_model
+        else:
+            continue
+        index, geometry = (by_name[step.inputs[role]] for role in ("index", "geometry"))  # an arm may have its own
+        check = _Check(read_saved_model(place), layers)
+        check.grid(geometry.grid)
+        check.cameras(index.cameras)
+        if not isinstance(settings, PredictSettings):
             check.trunk(settings.model)
-            check.cameras(index.cameras)
-            if isinstance(settings, EvaluateSettings):
-                check.ground(geometry.ground)
-                if saved.schema.names != settings.label_schema.names:
-                    what = f"the saved model predicts other classes: {', '.join(saved.schema.names)}"
-                    fix = "train it first: give the arm a label_fraction or pretrained"
-                    raise InputError(what, where=layers.place_of(("schema",)), fix=fix)
+        if isinstance(settings, PredictSettings | EvaluateSettings):
+            check.ground(geometry.ground)
+        if isinstance(settings, EvaluateSettings):
+            check.classes(settings.label_schema)
 
 
 class _Check:
@@ -74,6 +69,12 @@ class _Check:
     def cameras(self, cameras: tuple[str, ...]) -> None:
         if self.saved.model.max_cameras:  # else they are interchangeable
             self._same(("index", "cameras"), ", ".join(self.saved.trained_on.cameras), ", ".join(cameras))
+
+    def classes(self, schema: LabelSchema) -> None:
+        if self.saved.schema.names != schema.names:
+            what = f"the saved model predicts other classes: {', '.join(self.saved.schema.names)}"
+            fix = "train it first: give the arm a label_fraction or pretrained"
+            raise InputError(what, where=self._layers.place_of(("schema",)), fix=fix)
 
     def trunk(self, model: BevFormerConfig) -> None:
         theirs, ours = self.saved.model.model_dump(mode="json"), model.model_dump(mode="json")

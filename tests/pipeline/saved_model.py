@@ -10,6 +10,9 @@ from pipeline.config import load_experiment
 from stages.prepare.index import NUSCENES_CAMERAS
 from trainer.saved import FORMAT
 
+SAW = {"cameras": list(NUSCENES_CAMERAS), "ground": "lidar_plane"}
+"""What the demo's models are trained on."""
+
 
 def describe_model(folder: Path, said: Mapping[str, Any] = MappingProxyType({}), **model: Any) -> str:
     """Writes one that fits the demo, but for other things said and changes of its trunk's settings; the folder."""
@@ -19,7 +22,7 @@ def describe_model(folder: Path, said: Mapping[str, Any] = MappingProxyType({}),
     description = {
         "format": FORMAT,
         "architecture": {},
-        "trained_on": {"cameras": list(NUSCENES_CAMERAS), "ground": "lidar_plane"},
+        "trained_on": SAW,
         "model": {**experiment.model.model_dump(mode="json"), **model},
         "grid": experiment.grid.canonical(),
         "schema": experiment.label_schema.canonical(),

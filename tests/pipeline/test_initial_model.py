@@ -13,11 +13,9 @@ from scene.errors import InputError
 from scene.grid import BevGrid
 from scene.labels import LabelSchema
 from stages.fingerprint import of_model
-from stages.prepare.index import NUSCENES_CAMERAS
-from tests.pipeline.saved_model import describe_model
+from tests.pipeline.saved_model import SAW, describe_model
 from tests.trainer.tiny import finetune_settings
 
-SAW = {"cameras": list(NUSCENES_CAMERAS), "ground": "lidar_plane"}
 OTHER_CLASSES = LabelSchema.parse({"name": "other", "classes": [{"name": "road"}, {"name": "kerb"}]}).canonical()
 ARMS = """[
  {{name: as-it-came, title: A, label_fraction: 0, pretrained: false, initial_model: {folder}}},
@@ -127,6 +125,22 @@ def test_a_training_may_go_on_from_a_model_of_another_ground_and_without_camera_
     )
     changes = (arms.format(folder), "report.showcase=tuned", "model.max_cameras=0")
     assert plan_experiment(*load_experiment("demo", changes))
+
+
+def test_an_arm_with_a_ground_of_its_own_is_compared_with_that(tmp_path: Path) -> None:
+    arm = "{{name: {}, title: A, label_fraction: 0, pretrained: false, initial_model: {}, changes: {}}}"
+    upright = describe_model(tmp_path / "upright")
+    recorded = describe_model(tmp_path / "recorded", {"trained_on": SAW | {"ground": "ego_plane"}})
+    own = "{geometry: {ground: ego_plane}}"
+
+    def plan(first: str, second: str) -> Plan:
+        arms = f"arms=[{arm.format('shared', first, '{}')}, {arm.format('own', second, own)}]"
+        return plan_experiment(*load_experiment("demo", (arms, "report.showcase=shared")))
+
+    assert plan(upright, recorded)
+    for first, second in ((upright, upright), (recorded, recorded)):
+        with pytest.raises(InputError, match=r"geometry\.ground = \w+, here it is \w+"):
+            plan(first, second)
 
 
 def test_the_seed_has_no_say_in_how_a_saved_model_scores(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from trainer.labels import Sources
 from trainer.process import choose_device, pin_threads
 from trainer.reader import FrameReader
 from trainer.segmenter import BevSegmenter, load_segmenter
+from trainer.subset import evenly_spaced
 
 PREDICTIONS_FILE = "predictions.zarr"
 CAMERA_WIDTH_PX = 384
@@ -99,12 +100,11 @@ def _draw(
     path, data_root = stage_run.build.path, stage_run.data_root
     assert data_root is not None, "the stage reads_data"
     places = [(name, number) for name, rows in scenes.items() for number in range(len(rows))]
-    chosen = np.unique(np.linspace(0, len(places) - 1, PICTURED).round().astype(int))
     geometry = open_arrays(stage_run.inputs["geometry"].path / "geometry.zarr")
     hw = tuple(geometry.attrs["label_hw_px"])
     predictions = open_arrays(path / PREDICTIONS_FILE)
     grid, colours = segmenter.grid, segmenter.schema.colours()
-    for name, number in (places[i] for i in chosen):
+    for name, number in (places[i] for i in evenly_spaced(np.arange(len(places)), PICTURED)):
         frame, class_id = int(scenes[name][number]), np.asarray(predictions[name][number])
         images = read_cameras(data_root, index, frame, CAMERA_WIDTH_PX)
         homographies = dict(zip(map(str, index.camera_names), geometry["ground_from_pixel"][frame], strict=True))
